@@ -1,0 +1,1 @@
+"""The consumer: receives from the queue, stores, deletes."""

@@ -1,0 +1,155 @@
+"""`make run`: starts everything on loopback, shows what it says, and stops it all together.
+
+Order matters twice: the services start when what they stand on is there, and stop before it goes, so that
+each can finish what it holds.
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+from local.emulators import answers, aws_environment, create_resources, start_emulator
+from local.postgres import Postgres
+from local.process import NotReady, Process, python_module, stop_all
+from local.settings import RunSettings
+from pipeline.settings import load_settings
+from pipeline.stopping import stop_on_signals
+
+COLORS = {"producer": 36, "consumer": 33, "viewer": 35, "run": 32}
+SERVICE_STOP_SECONDS = 3.5  # and what they stand on gets one more: five in all
+FOUNDATION_STOP_SECONDS = 1.0
+
+
+def main() -> int:
+    """Run until Ctrl-C or SIGTERM (0), or until a part dies (1)."""
+    settings = load_settings(RunSettings)
+    stop = stop_on_signals()
+    taken = [
+        f"port {port} is taken: choose another with {name}=…"
+        for name, port in settings.ports.items()
+        if _taken(port)
+    ]
+    if taken:
+        print("\n".join(taken), file=sys.stderr)
+        return 1
+
+    foundation: list[Process] = []
+    services: list[Process] = []
+    try:
+        environment = _start_foundation(settings, foundation)
+        _start_services(settings, environment, services)
+        _say(_welcome(settings, environment))
+        ended = _first_ended([*foundation, *services], stop)
+    except NotReady as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    finally:
+        stop_all(services, SERVICE_STOP_SECONDS)
+        stop_all(foundation, FOUNDATION_STOP_SECONDS)
+    if ended is not None:
+        print(f"\nstopped everything because {ended.describe_end()}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _start_foundation(settings: RunSettings, started: list[Process]) -> dict[str, str]:
+    """Start PostgreSQL and AWS, create the resources; return the variables that lead to them."""
+    environment = aws_environment(settings.aws_port)
+    postgres = Postgres(settings.run_folder / "postgres")
+    started.append(postgres.start())
+    started.append(start_emulator(settings.emulator, settings.aws_port, settings.run_folder / "aws"))
+    create_resources(environment)
+    return {**environment, "DATABASE_URL": postgres.url}
+
+
+def _start_services(settings: RunSettings, environment: dict[str, str], started: list[Process]) -> None:
+    """Start viewer, consumer and producer, and wait until the page answers."""
+    ports = {
+        "viewer": settings.viewer_port,
+        "consumer": settings.consumer_port,
+        "producer": settings.producer_port,
+    }
+    for service, port in ports.items():
+        started.append(
+            Process(
+                service,
+                python_module(service),
+                log_file=settings.run_folder / f"{service}.log",
+                environment={
+                    "LOG_FORMAT": "text",
+                    **os.environ,
+                    **environment,
+                    "PORT": str(port),
+                    "HOST": "127.0.0.1",
+                },
+                on_line=_printer(service),
+            )
+        )
+    started[0].wait_until(
+        lambda: answers(f"http://127.0.0.1:{settings.viewer_port}/health?probe=readiness"), 30
+    )
+    for process in started:
+        if process.exit_status is not None:
+            raise NotReady(process.describe_end())
+
+
+def _first_ended(processes: list[Process], stop: threading.Event) -> Process | None:
+    """Wait for the first process to end, or for the stop; return the process, None for the stop."""
+    while not stop.wait(0.2):
+        for process in processes:
+            if process.exit_status is not None:
+                return process
+    return None
+
+
+def _taken(port: int) -> bool:
+    """Tell whether something answers on this port, or holds it."""
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with contextlib.suppress(OSError), socket.socket(family) as probe:
+            probe.settimeout(0.5)
+            # Asked first: macOS would let us bind beside AirPlay, which then takes the page's visitors.
+            if probe.connect_ex((address, port)) == 0:
+                return True
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _welcome(settings: RunSettings, environment: dict[str, str]) -> str:
+    page = f"http://localhost:{settings.viewer_port}"
+    return f"""
+  Fanout is running ({settings.emulator}).
+
+  See the messages   {page}
+  Send one           curl {page}/api/messages -H 'Content-Type: application/json' -d '{{"text":"hi"}}'
+  AWS                aws --endpoint-url {environment["AWS_ENDPOINT_URL"]} --region us-east-1 sns list-topics
+                     (any keys do: AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test)
+  Database           {environment["DATABASE_URL"]}
+  Logs and data      {settings.run_folder}/ (make clean removes it)
+  Stop               Ctrl-C
+"""
+
+
+def _printer(name: str) -> Callable[[str], None]:
+    return lambda line: _say(f"{_mark(name)} {line}")
+
+
+def _mark(name: str) -> str:
+    return f"\x1b[{COLORS[name]}m{name:<8}\x1b[0m" if sys.stdout.isatty() else f"{name:<8}"
+
+
+def _say(text: str) -> None:
+    # One write a line, so that lines of several threads do not mix.
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""What `make run` is told by its environment."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.settings import Port
+
+
+class RunSettings(BaseSettings):
+    """Ports, emulator and folder; the services' own settings pass through to them."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+    viewer_port: Port = Field(5000, description="port of the page")
+    producer_port: Port = Field(5001, description="port of the producer's /health")
+    consumer_port: Port = Field(5002, description="port of the consumer's /health")
+    aws_port: Port = Field(4566, description="port of the emulated AWS")
+    emulator: Literal["ministack", "localstack"] = Field("ministack", description="what emulates AWS")
+    run_folder: Path = Field(Path(".run"), description="where the database and the logs are kept")
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Each port by the variable that changes it."""
+        names = ("viewer_port", "producer_port", "consumer_port", "aws_port")
+        return {name.upper(): getattr(self, name) for name in names}
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "RunSettings":
+        seen: dict[int, str] = {}
+        for variable, port in self.ports.items():
+            if port in seen:
+                raise ValueError(f"{variable}={port} is not allowed: {seen[port]} is the same")
+            seen[port] = variable
+        return self

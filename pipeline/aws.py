@@ -1,0 +1,120 @@
+"""AWS access: one way to make a client, to find the topic and the queue, and to publish.
+
+Nothing here knows whether it talks to an emulator or to AWS: boto3 reads AWS_ENDPOINT_URL, AWS_REGION and
+the keys from the environment ("Configuration and credential file settings", AWS SDKs).
+"""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from pipeline.message import Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
+    from mypy_boto3_sqs import SQSClient
+
+# "PublishBatch", AWS: ten entries, and 256 KiB for all of them together.
+LARGEST_BATCH = 10
+LARGEST_BATCH_BYTES = 256 * 1024
+# "Amazon SQS long polling", AWS: twenty seconds at most. A read must be allowed to last longer than that.
+LONG_POLL_SECONDS = 20
+READ_TIMEOUT_SECONDS = LONG_POLL_SECONDS + 10
+
+
+class TopicNotFound(BotoCoreError):
+    """The topic does not exist, or not yet."""
+
+    fmt = "SNS topic {name} does not exist"
+
+
+def sns_client(read_timeout: float = 10) -> "SNSClient":
+    """Make an SNS client; ends the process with one line if the AWS_* variables make none."""
+    try:
+        return boto3.client("sns", region_name=_region(), config=_config(read_timeout))
+    except (BotoCoreError, ValueError) as error:
+        raise SystemExit(f"AWS access is not configured: {error}") from None
+
+
+def sqs_client(read_timeout: float = READ_TIMEOUT_SECONDS) -> "SQSClient":
+    """Make an SQS client; ends the process with one line if the AWS_* variables make none."""
+    try:
+        return boto3.client("sqs", region_name=_region(), config=_config(read_timeout))
+    except (BotoCoreError, ValueError) as error:
+        raise SystemExit(f"AWS access is not configured: {error}") from None
+
+
+def _region() -> str | None:
+    # boto3 alone reads only AWS_DEFAULT_REGION; AWS_REGION is what every other SDK, EKS and ECS set.
+    return os.environ.get("AWS_REGION") or None
+
+
+def _config(read_timeout: float) -> Config:
+    # Retries are the callers': they log, count and stop them. Two attempts here only cover a connection
+    # that went stale in the pool.
+    return Config(
+        connect_timeout=3,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        max_pool_connections=50,
+    )
+
+
+class Topic:
+    """An SNS topic by name, looked up at its first use."""
+
+    def __init__(self, sns: "SNSClient", name: str) -> None:
+        """Keep the client; nothing is asked of AWS yet."""
+        self.name = name
+        self._sns = sns
+        self._arn: str | None = None
+
+    @property
+    def arn(self) -> str:
+        """The topic's ARN. Raises TopicNotFound, and what boto3 raises."""
+        if self._arn is None:
+            pages = self._sns.get_paginator("list_topics").paginate()
+            arns = (topic["TopicArn"] for page in pages for topic in page["Topics"])
+            self._arn = next((arn for arn in arns if arn.rpartition(":")[2] == self.name), None)
+        if self._arn is None:
+            raise TopicNotFound(name=self.name)
+        return self._arn
+
+    def check(self) -> None:
+        """Return if the topic is there now; raise what boto3 raises if not."""
+        self._sns.get_topic_attributes(TopicArn=self.arn)
+
+    def publish(self, messages: Sequence[Message]) -> list[tuple[Message, str]]:
+        """Publish up to ten messages in one request; return those AWS refused, each with its reason.
+
+        Raises what boto3 raises when the request as a whole fails: then none is known to be published.
+        """
+        answer = self._sns.publish_batch(
+            TopicArn=self.arn,
+            PublishBatchRequestEntries=[_entry(str(i), message) for i, message in enumerate(messages)],
+        )
+        return [
+            (messages[int(failed["Id"])], f"{failed['Code']}: {failed.get('Message', '')}")
+            for failed in answer.get("Failed", [])
+        ]
+
+
+def _entry(entry_id: str, message: Message) -> "PublishBatchRequestEntryTypeDef":
+    return {
+        "Id": entry_id,
+        "Message": message.body,
+        "MessageAttributes": {
+            "type": {"DataType": "String", "StringValue": message.type},
+            "source": {"DataType": "String", "StringValue": message.source},
+        },
+    }
+
+
+def queue_url(sqs: "SQSClient", name: str) -> str:
+    """Return the queue's URL. Raises what boto3 raises, QueueDoesNotExist among it."""
+    return sqs.get_queue_url(QueueName=name)["QueueUrl"]

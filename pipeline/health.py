@@ -1,0 +1,115 @@
+"""Health: one endpoint, `GET /health`, for both probes of Kubernetes ("Configure Liveness, Readiness and
+Startup Probes").
+
+Liveness asks whether the service's own loops still turn, and nothing else: a restart does not mend a broken
+AWS or database, but it does mend a loop that hangs. Readiness (`?probe=readiness`) asks the dependencies too.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint, Flask, Response, request
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from pipeline.problems import Problem, answer_problems_as_documents
+from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
+
+Answer = tuple[dict[str, Any], int]
+access_log = logging.getLogger("access")
+
+
+class Health:
+    """The state of one service. Loops report to it from their threads; probes read it from others.
+
+    `checks` maps the name of a dependency to a call that returns if it works and raises if not.
+    """
+
+    def __init__(
+        self,
+        stall_seconds: float,
+        checks: Mapping[str, Callable[[], None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Watch nothing yet: a loop is watched from its first beat on, the start from now on."""
+        self._stall_seconds = stall_seconds
+        self._checks = checks
+        self._clock = clock
+        self._beats: dict[str, float] = {"start": clock()}
+        self._draining = threading.Event()
+
+    def beat(self, loop: str) -> None:
+        """Note that this loop has just completed a turn, or waits for a dependency on purpose."""
+        self._beats[loop] = self._clock()
+        self._beats.pop("start", None)
+
+    def drain(self) -> None:
+        """Fail readiness from now on: the service is stopping."""
+        self._draining.set()
+
+    def liveness(self) -> Answer:
+        """200 while every loop turns, 503 with the reason when one has stalled or died."""
+        now = self._clock()
+        for loop, beat in list(self._beats.items()):
+            if now - beat > self._stall_seconds:
+                return _down(f"{loop} has not completed a turn for {now - beat:.0f} s")
+        return {"status": "UP!"}, 200
+
+    def readiness(self) -> Answer:
+        """200 if the service is alive, not draining, and every dependency works."""
+        body, status = self.liveness()
+        checks = {name: _outcome(check) for name, check in self._checks.items()}
+        failed = [name for name, outcome in checks.items() if outcome != "ok"]
+        if status == 200 and self._draining.is_set():
+            body, status = _down("draining")
+        elif status == 200 and failed:
+            body, status = _down(f"not working: {', '.join(failed)}")
+        return {**body, "checks": checks}, status
+
+
+def _down(reason: str) -> Answer:
+    return {"status": "DOWN!", "reason": reason}, 503
+
+
+def _outcome(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
+        return explain(error)
+    return "ok"
+
+
+def health_blueprint(health: Health) -> Blueprint:
+    """Return `GET /health` as every service has it."""
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/health")
+    def answer() -> Response:
+        probe = request.args.get("probe", "liveness")
+        if probe not in ("liveness", "readiness"):
+            raise Problem(400, "probe should be liveness or readiness", parameter="probe")
+        body, status = health.readiness() if probe == "readiness" else health.liveness()
+        text = json.dumps(body, separators=(",", ":"))
+        return Response(text, status, mimetype="application/json", headers={"Cache-Control": "no-store"})
+
+    return blueprint
+
+
+def serve_health(health: Health, host: str, port: int) -> None:
+    """Answer probes from a thread, for a service that serves nothing else. Ends the process if it cannot."""
+    app = Flask("health")
+    app.register_blueprint(health_blueprint(health))
+    answer_problems_as_documents(app)
+    try:
+        server = make_server(host, port, app, threaded=True, request_handler=_LoggedRequest)
+    except OSError as error:
+        raise SystemExit(f"cannot listen on {host}:{port} (PORT): {error.strerror}") from None
+    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+
+
+class _LoggedRequest(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", _size: int | str = "-") -> None:
+        access_log.info("%s %s %s", self.command, self.path, getattr(code, "value", code))

@@ -1,0 +1,45 @@
+"""Logs: one line per fact on standard output, JSON for machines or text for people.
+
+The words of a line are fixed ("published", "stored"); what varies is in fields (`message_id`, `seq`), so
+that one search for a message id follows it through producer, consumer and viewer.
+"""
+
+import logging
+import sys
+
+from pythonjsonlogger.core import RESERVED_ATTRS, merge_record_extra
+from pythonjsonlogger.json import JsonFormatter
+
+from pipeline.settings import Settings
+
+
+def set_up_logging(service: str, settings: Settings) -> None:
+    """Send every log record of this process to standard output, marked with the name of the service."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_TextFormatter() if settings.log_format == "text" else _json_formatter(service))
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    # These announce every connection and endpoint; what matters of that, their callers log.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+
+
+def _json_formatter(service: str) -> logging.Formatter:
+    return JsonFormatter(
+        "{message}",
+        style="{",
+        timestamp="time",
+        rename_fields={"levelname": "level", "name": "logger"},
+        static_fields={"service": service},
+        reserved_attrs=[name for name in RESERVED_ATTRS if name not in ("levelname", "name")],
+    )
+
+
+class _TextFormatter(logging.Formatter):
+    """`12:03:07.412 INFO    stored  seq=41 message_id=…`: the same fields as in JSON, behind the words."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = merge_record_extra(record, {}, reserved=RESERVED_ATTRS)
+        text = " ".join(f"{name}={value}" for name, value in fields.items())
+        time = f"{self.formatTime(record, '%H:%M:%S')}.{int(record.msecs):03d}"
+        line = f"{time} {record.levelname:<7} {record.getMessage()}" + (f"  {text}" if text else "")
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

@@ -1,0 +1,196 @@
+"""The message: what is published, stored and shown.
+
+On the wire it is a CloudEvents 1.0 JSON document in structured mode ("JSON Event Format for CloudEvents").
+Whatever else arrives on the queue becomes a message too: nothing is dropped for its shape.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+GREETING = "fanout.greeting"
+TEXT = "fanout.text"
+
+PREVIEW_LENGTH = 200
+LARGEST_BIGINT = 2**63 - 1
+
+
+class NotACloudEvent(ValueError):
+    """The document lacks what CloudEvents 1.0 requires; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`source` and `id` together identify it (CloudEvents, "id"); `time` is when it was published, in UTC.
+
+    `body` is the document exactly as published and `data` what it carries, as parsed JSON or as text.
+    """
+
+    source: str
+    id: str
+    type: str
+    time: datetime
+    body: str
+    data: Any
+
+    @property
+    def identity(self) -> bytes:
+        """Equal for two messages exactly if source and id are: a key of 32 bytes, however long those are."""
+        return hashlib.sha256(json.dumps([self.source, self.id]).encode()).digest()
+
+    @property
+    def preview(self) -> str:
+        """The beginning of what a person would call its text."""
+        data = self.data
+        text = data.get("text") if isinstance(data, dict) else data
+        return (text if isinstance(text, str) else to_json(data))[:PREVIEW_LENGTH]
+
+    @property
+    def color(self) -> str | None:
+        """`#rrggbb` if its data names one."""
+        color = self.data.get("color") if isinstance(self.data, dict) else None
+        return color if isinstance(color, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", color) else None
+
+    @property
+    def sequence(self) -> int | None:
+        """Its number as its source counts, if its data has one."""
+        number = self.data.get("sequence") if isinstance(self.data, dict) else None
+        fits = isinstance(number, int) and not isinstance(number, bool) and abs(number) <= LARGEST_BIGINT
+        return number if fits else None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One receipt of a message from SQS; `receipt_handle` is what deletes it ("ReceiveMessage", AWS)."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    receive_count: int
+    sent_at: datetime
+    received_at: datetime
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def new_message(source: str, type: str, data: Mapping[str, Any]) -> Message:  # noqa: A002 - CloudEvents' word
+    """Make a message to publish now, with an id of its own."""
+    now = datetime.now(UTC)
+    event = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": source,
+        "type": type,
+        "time": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    return message_from_event(event, now)
+
+
+def message_from_event(event: Any, published: datetime, body: str | None = None) -> Message:
+    """Take a parsed CloudEvent; `published` serves where it has no usable time of its own.
+
+    `body` is the text it was parsed from, kept as it is. Raises NotACloudEvent.
+    """
+    if not isinstance(event, dict):
+        raise NotACloudEvent("a CloudEvent is a JSON object")
+    if event.get("specversion") != "1.0":
+        raise NotACloudEvent('specversion must be "1.0"')
+    for name in ("id", "source", "type"):
+        if not isinstance(event.get(name), str) or not event[name]:
+            raise NotACloudEvent(f"{name} must be a text that is not empty")
+    return Message(
+        source=event["source"],
+        id=event["id"],
+        type=event["type"],
+        time=_parse_time(event.get("time")) or published,
+        body=to_json(event) if body is None else body,
+        data=event["data"] if "data" in event else event.get("data_base64"),
+    )
+
+
+def message_from_delivery(delivery: Delivery, queue_name: str) -> Message:
+    """Take whatever arrived: a CloudEvent, either of them inside an SNS notification, or any other text.
+
+    Text has no identity of its own: it gets the id that SQS gave it, or SNS where its notification says.
+    """
+    body, text_id = delivery.body, delivery.message_id
+    document = _parse_json(body)
+    if _is_notification(document):
+        body, text_id = document["Message"], document["MessageId"]
+        document = _parse_json(body)
+    try:
+        return message_from_event(document, delivery.sent_at, body)
+    except NotACloudEvent:
+        return Message(f"/sqs/{queue_name}", text_id, TEXT, delivery.sent_at, body, _data(document, body))
+
+
+def read_data(body: str) -> Any:
+    """Return what a stored document carries: a CloudEvent's data, other JSON as it is, else the text."""
+    document = _parse_json(body)
+    try:
+        return message_from_event(document, datetime.now(UTC), body).data
+    except NotACloudEvent:
+        return _data(document, body)
+
+
+def to_json(value: Any) -> str:
+    """Return compact JSON, readable wherever the text can be written in UTF-8 at all."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if _is_utf8(text) else json.dumps(value, separators=(",", ":"))
+
+
+def attribute_text(value: Mapping[str, Any]) -> str:
+    """Return an SQS message attribute as text; a binary one in base64."""
+    if "StringValue" in value:
+        return str(value["StringValue"])
+    return base64.b64encode(value.get("BinaryValue", b"")).decode()
+
+
+def _data(document: Any, body: str) -> Any:
+    return body if document is None else document
+
+
+def _is_notification(document: Any) -> bool:
+    """Tell whether raw delivery is off ("Amazon SNS message formats", AWS)."""
+    return (
+        isinstance(document, dict)
+        and document.get("Type") == "Notification"
+        and "TopicArn" in document
+        and all(isinstance(document.get(name), str) for name in ("Message", "MessageId"))
+    )
+
+
+def _parse_json(text: str) -> Any:
+    """Return the value, or None where the text is not JSON or nests deeper than Python follows."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse_time(value: Any) -> datetime | None:
+    """Return an RFC 3339 time in UTC; None where it is not one, or lies outside Python's years."""
+    try:
+        time = datetime.fromisoformat(value)
+        return time.astimezone(UTC) if time.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

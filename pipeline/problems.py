@@ -1,0 +1,48 @@
+"""Errors of HTTP answers, as problem documents (RFC 9457)."""
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+
+class Problem(Exception):
+    """An answer other than success. `extension` adds members, such as the `parameter` that is wrong."""
+
+    def __init__(self, status: int, detail: str, **extension: Any) -> None:
+        """Keep what the document will say."""
+        super().__init__(detail)
+        self.status, self.detail, self.extension = status, detail, extension
+
+    def to_response(self) -> Response:
+        """Return the document."""
+        title = HTTPStatus(self.status).phrase
+        body = {"title": title, "status": self.status, "detail": self.detail, **self.extension}
+        return Response(json.dumps(body), self.status, mimetype="application/problem+json")
+
+
+def answer_problems_as_documents(app: Flask) -> None:
+    """Turn every error of this app into a problem document; the unexpected ones are logged with traceback."""
+
+    @app.errorhandler(Problem)
+    def answer_problem(problem: Problem) -> Response:
+        return problem.to_response()
+
+    @app.errorhandler(HTTPException)
+    def answer_http_error(error: HTTPException) -> Response:
+        response = Problem(error.code or 500, error.description or "").to_response()
+        allowed = getattr(error, "valid_methods", None)
+        if allowed:
+            response.headers["Allow"] = ", ".join(sorted(allowed))
+        return response
+
+    @app.errorhandler(Exception)
+    def answer_unexpected(error: Exception) -> Response:
+        fields = {"method": request.method, "path": request.path}
+        log.error("request failed", exc_info=error, extra=fields)
+        return Problem(500, "an error of the server; its log says more").to_response()

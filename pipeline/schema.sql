@@ -1,0 +1,26 @@
+-- The store. Every service that uses it runs this at its start, so each statement can run twice.
+
+CREATE TABLE IF NOT EXISTS messages (
+    -- The place in the store, in the order of commits (see Store.add): what lists, cursors and streams follow.
+    -- Numbers may be missing; a lower one never appears after a higher one.
+    seq           bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- SHA-256 of source and id: an index on the two themselves would refuse the long ones.
+    identity      bytea       NOT NULL UNIQUE,
+    source        text        NOT NULL,
+    id            text        NOT NULL,
+    type          text        NOT NULL,
+    time          timestamptz NOT NULL, -- published, by the clock of whoever did
+    body          text        NOT NULL, -- the document as published
+    -- What a list shows, so that it reads no bodies.
+    preview       text        NOT NULL,
+    color         text,
+    sequence      bigint,
+    size          integer     NOT NULL, -- bytes of the body
+    -- Of the delivery that stored it.
+    message_id    text        NOT NULL, -- SQS's
+    receive_count integer     NOT NULL,
+    attributes    jsonb       NOT NULL,
+    sent_at       timestamptz NOT NULL, -- put on the queue
+    received_at   timestamptz NOT NULL,
+    stored_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);

@@ -1,0 +1,73 @@
+"""Settings: environment variables, read once at start, checked before anything else happens."""
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# SNS and SQS names: "Constraints" in the CreateTopic and CreateQueue references of AWS.
+ResourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
+
+
+class Settings(BaseSettings):
+    """What every service is told. AWS access is not here: boto3 reads the SDK's own AWS_* variables."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="address to listen on; the images set 0.0.0.0")
+    port: Port = Field(5000, description="port of /health and, on the viewer, of the page and the API")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
+    log_format: Literal["json", "text"] = Field("json", description="`json` for machines, `text` for people")
+    stall_seconds: Seconds = Field(
+        60, description="seconds without a completed turn of the service's loop until liveness fails"
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+
+class TopicSettings(Settings):
+    """Of the services that publish."""
+
+    topic_name: ResourceName = Field("broadcasts", description="SNS topic to publish to")
+
+
+class DatabaseSettings(Settings):
+    """Of the services that read or write the store."""
+
+    database_url: SecretStr = Field(description="PostgreSQL, as `postgresql://user:password@host/database`")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("should begin with postgresql://")
+        return value
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def load_settings(settings: type[AnySettings]) -> AnySettings:
+    """Read `settings` from the environment, or end the process with one line for each wrong variable."""
+    try:
+        return settings()
+    except ValidationError as error:
+        raise SystemExit("\n".join(_explain(settings, detail) for detail in error.errors())) from None
+
+
+def _explain(settings: type[BaseSettings], detail: object) -> str:
+    assert isinstance(detail, dict)
+    if not detail["loc"]:
+        return str(detail["msg"]).removeprefix("Value error, ")
+    field = str(detail["loc"][0])
+    variable, what = field.upper(), settings.model_fields[field].description
+    if detail["type"] == "missing":
+        return f"{variable} is not set: {what}"
+    value = "" if settings.model_fields[field].annotation is SecretStr else f"={detail['input']!r}"
+    rule = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    return f"{variable}{value} is not allowed: {rule} ({what})"

@@ -1,0 +1,28 @@
+"""Stopping: SIGTERM and SIGINT become one event that every wait of a service listens to."""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+
+class Stopped(Exception):
+    """A wait ended because the process was asked to stop, not because what it waited for happened."""
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that the first SIGTERM or SIGINT sets; a second one ends the process at once.
+
+    Kubernetes sends SIGTERM, then SIGKILL after `terminationGracePeriodSeconds` (Kubernetes, "Pod
+    Lifecycle"); Ctrl-C sends SIGINT.
+    """
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop

@@ -1,0 +1,1 @@
+"""The producer: publishes greetings to the topic."""

@@ -1,0 +1,124 @@
+"""Publishing: when, what, and what to do when AWS does not take it."""
+
+import colorsys
+import functools
+import itertools
+import logging
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from pipeline.aws import LARGEST_BATCH, LARGEST_BATCH_BYTES, Topic
+from pipeline.message import GREETING, Message, new_message
+from pipeline.retry import AWS_ERRORS, retry_until_stopped
+from pipeline.stopping import Stopped
+
+log = logging.getLogger(__name__)
+
+GOLDEN_RATIO = 0.618034
+# Of a steady rate: how long a message may wait for others to share its request, and how far the rate may fall
+# behind before what is missing is left out.
+LONGEST_GATHERING_SECONDS = 0.1
+LONGEST_DELAY_SECONDS = 1.0
+
+
+class PublishRefused(Exception):
+    """AWS answered, but did not take every message of the batch."""
+
+
+class Publisher:
+    """Publishes messages until AWS has accepted each; what is logged as published was accepted."""
+
+    def __init__(self, topic: Topic, stop: threading.Event, beat: Callable[[], None]) -> None:
+        """`beat` is called at each turn: the sign of life."""
+        self._topic, self._stop, self._beat = topic, stop, beat
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Publish all of them; raises Stopped if it had to give up because the process stops.
+
+        A message that may or may not have been taken is sent again with the same id: the store keeps one.
+        """
+        for batch in _split(messages):
+            retry_until_stopped(
+                functools.partial(self._publish_batch, batch),
+                what="SNS",
+                errors=(*AWS_ERRORS, PublishRefused),
+                stop=self._stop,
+                beat=self._beat,
+            )
+
+    def _publish_batch(self, waiting: list[Message]) -> None:
+        """Publish once; `waiting` is left with what was refused."""
+        refused = self._topic.publish(waiting)
+        left = {message.id for message, _ in refused}
+        for message in waiting:
+            if message.id not in left:
+                log.info(
+                    "published",
+                    extra={"message_id": message.id, "sequence": message.sequence, "type": message.type},
+                )
+        waiting[:] = [message for message in waiting if message.id in left]
+        if refused:
+            raise PublishRefused(refused[0][1])
+
+    def wait(self, seconds: float) -> None:
+        """Wait, showing signs of life; raises Stopped if the process is asked to stop."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._beat()
+            left = deadline - time.monotonic()
+            if self._stop.wait(max(0.0, min(left, 1.0))):
+                raise Stopped
+            if left <= 1.0:
+                return
+
+
+def greetings(text: str) -> Iterator[Message]:
+    """Yield greetings to publish now, numbered from 1, each in a color well apart from the one before."""
+    source = f"/producer/{socket.gethostname()}"
+    for sequence in itertools.count(1):
+        red, green, blue = colorsys.hls_to_rgb(sequence * GOLDEN_RATIO % 1, 0.68, 0.85)
+        color = f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
+        yield new_message(source, GREETING, {"text": text, "sequence": sequence, "color": color})
+
+
+def publish_at_random(
+    publisher: Publisher, messages: Iterator[Message], shortest: float, longest: float
+) -> None:
+    """Publish one message, wait from `shortest` to `longest` seconds, and so on until stopped."""
+    for message in messages:
+        publisher.publish([message])
+        publisher.wait(random.uniform(shortest, longest))
+
+
+def publish_steadily(publisher: Publisher, messages: Iterator[Message], rate: float) -> None:
+    """Publish `rate` messages a second until stopped, in as few requests as that allows.
+
+    What fell due while AWS was away is not made up for afterwards: a steady rate is not a burst.
+    """
+    until_full_batch = min((LARGEST_BATCH - 1) / rate, LONGEST_GATHERING_SECONDS)
+    due = time.monotonic()
+    while True:
+        now = time.monotonic()
+        due = max(due, now - LONGEST_DELAY_SECONDS)
+        count = min(LARGEST_BATCH, 1 + int((now - due) * rate))
+        publisher.publish(list(itertools.islice(messages, count)))
+        due += count / rate
+        publisher.wait(due + until_full_batch - time.monotonic())
+
+
+def _split(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """Yield the messages in batches that one request may hold."""
+    batch: list[Message] = []
+    size = 0
+    for message in messages:
+        added = len(message.body.encode()) + len(message.type.encode()) + len(message.source.encode()) + 64
+        if batch and (len(batch) == LARGEST_BATCH or size + added > LARGEST_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += added
+    if batch:
+        yield batch

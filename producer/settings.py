@@ -1,0 +1,35 @@
+"""What the producer is told by its environment."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from pipeline.settings import TopicSettings
+
+Interval = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+class ProducerSettings(TopicSettings):
+    """Either a random interval between messages, or a steady rate."""
+
+    message: str = Field(
+        # SNS takes 256 KiB, and a character is up to four bytes.
+        "Hello world",
+        min_length=1,
+        max_length=60_000,
+        description="text of each greeting",
+    )
+    min_interval_seconds: Interval = Field(1, description="least seconds between two greetings")
+    max_interval_seconds: Interval = Field(10, description="most seconds between two greetings")
+    rate_per_second: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
+        None, description="greetings a second, steadily, instead of random intervals"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ProducerSettings":
+        if self.min_interval_seconds > self.max_interval_seconds:
+            raise ValueError(
+                f"MIN_INTERVAL_SECONDS={self.min_interval_seconds:g} is not allowed: "
+                f"should not exceed MAX_INTERVAL_SECONDS={self.max_interval_seconds:g}"
+            )
+        return self

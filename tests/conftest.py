@@ -1,0 +1,203 @@
+"""Real parts for the tests: PostgreSQL, emulators, services as processes; each test with names of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+import pytest
+import requests
+
+from local.emulators import RESOURCES, aws_environment, start_emulator
+from local.postgres import Postgres
+from local.process import Process, python_module, stop_all
+from pipeline.store import Store
+
+Value = TypeVar("Value")
+
+LOOPBACK_SERVICE = {"HOST": "127.0.0.1", "LOG_FORMAT": "json"}
+
+
+def wait_for(condition: Callable[[], Value], seconds: float = 10, what: str = "the condition") -> Value:
+    """Return the first true value of `condition`; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {seconds} s (last: {value!r})")
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the developer's shell says about AWS or the services out of the tests."""
+    names = (
+        "DATABASE_URL",
+        "TOPIC_NAME",
+        "QUEUE_NAME",
+        "PORT",
+        "HOST",
+        "MESSAGE",
+        "RATE_PER_SECOND",
+        "EMULATOR",
+    )
+    for name in os.environ:
+        if name in names or name.startswith("AWS_") or name.endswith(("_PORT", "_SECONDS")):
+            monkeypatch.delenv(name)
+
+
+# ---- PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    process = server.start()
+    yield server
+    stop_all([process], 5)
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    """A database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        yield postgres.url.replace("/postgres?", f"/{name}?")
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    store = Store(database_url)
+    store.create_schema()
+    yield store
+    store.close()
+
+
+# ---- AWS
+
+
+@pytest.fixture(scope="session")
+def ministack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    yield from _emulator("ministack", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def localstack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    yield from _emulator("localstack", tmp_path_factory)
+
+
+def _emulator(name: str, folders: pytest.TempPathFactory) -> Iterator[int]:
+    port = free_port()
+    process = start_emulator(name, port, folders.mktemp(name))
+    yield port
+    stop_all([process], 1)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Topic and queue of one test, created by localstack-init's file, and the variables that lead there."""
+
+    topic: str
+    queue: str
+    environment: Mapping[str, str]
+
+
+@pytest.fixture
+def create(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Names]:
+    """Create a topic and a queue with random names: `create("ministack", MAX_RECEIVE_COUNT="2")`.
+
+    boto3 in the test's own process reaches them too.
+    """
+
+    def create(emulator: str, **settings: str) -> Names:
+        port = request.getfixturevalue(f"{emulator}_port")
+        suffix = uuid.uuid4().hex[:12]
+        names = {"TOPIC_NAME": f"topic-{suffix}", "QUEUE_NAME": f"queue-{suffix}"}
+        environment = {**aws_environment(port), **names, **settings}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        subprocess.run([sys.executable, RESOURCES], check=True, capture_output=True)
+        return Names(names["TOPIC_NAME"], names["QUEUE_NAME"], environment)
+
+    return create
+
+
+@pytest.fixture(params=["ministack", "localstack"])
+def names(request: pytest.FixtureRequest, create: Callable[..., Names]) -> Names:
+    """A topic and a queue, on each emulator in turn."""
+    return create(request.param)
+
+
+@pytest.fixture
+def ministack(create: Callable[..., Names]) -> Names:
+    """A topic and a queue on the quick emulator."""
+    return create("ministack")
+
+
+# ---- services
+
+
+@dataclass
+class Service:
+    """A service of ours as a process of its own, reached as its users reach it."""
+
+    process: Process
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return requests.get(self.url + path, timeout=30, **options)
+
+    def is_ready(self) -> bool:
+        try:
+            return self.get("/health?probe=readiness").status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def log(self) -> str:
+        return self.process.log_file.read_text()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start a service: `start("consumer", environment)` waits until it is ready, unless told otherwise."""
+    started: list[Process] = []
+
+    def start(
+        name: str, environment: Mapping[str, str], *, wait: bool = True, port: int | None = None, **more: str
+    ) -> Service:
+        port = port or free_port()
+        process = Process(
+            name,
+            python_module(name),
+            log_file=tmp_path / f"{name}-{len(started)}.log",
+            environment={**LOOPBACK_SERVICE, **environment, **more, "PORT": str(port)},
+        )
+        started.append(process)
+        service = Service(process, port)
+        if wait:
+            process.wait_until(service.is_ready, 30)
+        return service
+
+    yield start
+    stop_all(started, 5)

@@ -1,0 +1,1 @@
+"""The viewer: the page, the HTTP API and the live stream."""

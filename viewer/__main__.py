@@ -1,0 +1,83 @@
+"""The viewer's wiring: settings and logs in gunicorn's master process, everything else in its worker.
+
+One gevent worker holds thousands of open streams: each is a greenlet of some kilobytes, where a thread would
+be a megabyte. gevent replaces the blocking calls of the standard library when the worker starts, so what uses
+them (psycopg, boto3, flask) is imported only there, in `load`.
+"""
+
+import logging
+import signal
+import threading
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from pipeline.logs import set_up_logging
+from pipeline.settings import load_settings
+from viewer.settings import ViewerSettings
+
+log = logging.getLogger("viewer")
+
+
+class Viewer(BaseApplication):
+    """The viewer under gunicorn."""
+
+    def __init__(self, settings: ViewerSettings) -> None:
+        """Keep the settings; `run` starts the server and ends the process."""
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Tell gunicorn what it needs to know."""
+        options = {
+            "bind": f"{self._settings.host}:{self._settings.port}",
+            "worker_class": "gevent",
+            "workers": 1,
+            "worker_connections": self._settings.max_connections,
+            "graceful_timeout": 3,
+            "post_worker_init": self._stop_streams_on_sigterm,
+            "logger_class": "viewer.access.GunicornLogger",
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Wire the application together, in the worker."""
+        from pipeline.aws import Topic, sns_client
+        from pipeline.health import Health
+        from pipeline.store import Store
+        from viewer.app import create_app
+        from viewer.tail import Tail
+
+        settings = self._settings
+        store = Store(settings.database_url.get_secret_value())
+        # AWS is needed for publishing only: what is stored can be seen without it.
+        health = Health(settings.stall_seconds, checks={"database": store.check})
+        self._tail = Tail(store, stop=threading.Event(), beat=lambda: health.beat("tail"))
+        self._health = health
+        threading.Thread(target=self._tail.run, name="tail", daemon=True).start()
+        return create_app(store, Topic(sns_client(), settings.topic_name), self._tail, health)
+
+    def _stop_streams_on_sigterm(self, worker: Any) -> None:
+        """Let streams end when the process is asked to stop: gunicorn would wait for them in vain."""
+        import gevent
+
+        def stop() -> None:
+            self._health.drain()
+            self._tail.stop()
+            worker.alive = False
+
+        gevent.signal_handler(signal.SIGTERM, stop)
+
+
+def main() -> None:
+    """Run the viewer until SIGTERM or SIGINT."""
+    settings = load_settings(ViewerSettings)
+    set_up_logging("viewer", settings)
+    log.info("started", extra={"settings": settings.model_dump(mode="json")})
+    Viewer(settings).run()
+
+
+if __name__ == "__main__":
+    main()

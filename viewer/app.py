@@ -1,0 +1,61 @@
+"""The viewer's web application: the page, and where every other route comes from."""
+
+from flask import Flask, Response, render_template
+
+from pipeline.aws import Topic
+from pipeline.health import Health, health_blueprint
+from pipeline.problems import Problem, answer_problems_as_documents
+from pipeline.retry import DATABASE_ERRORS, explain
+from pipeline.store import Filter, Store
+from viewer.api import api_blueprint
+from viewer.stream import stream_blueprint
+from viewer.tail import Tail
+from viewer.views import SUMMARY_FIELDS, summary_view
+from viewer.words import clock, duration
+
+ROWS = 50
+# The largest message SNS takes is 256 KiB; as JSON each of its characters may take six bytes.
+LARGEST_REQUEST_BYTES = 2 * 1024 * 1024
+
+# Nothing but our own files runs or is shown, whatever a message holds.
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def create_app(store: Store, topic: Topic, tail: Tail, health: Health) -> Flask:
+    """Return the application; everything that it talks to comes in here."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
+    app.register_blueprint(health_blueprint(health))
+    app.register_blueprint(api_blueprint(store, topic))
+    app.register_blueprint(stream_blueprint(store, tail))
+    answer_problems_as_documents(app)
+    app.jinja_env.filters.update(clock=clock, duration=duration)
+
+    @app.get("/")
+    def page() -> tuple[str, int]:
+        try:
+            found = store.find(Filter(), limit=ROWS)
+        except DATABASE_ERRORS as error:
+            return render_template("unavailable.html", reason=explain(error)), 503
+        messages = [summary_view(message) for message in found]
+        blank = dict.fromkeys(SUMMARY_FIELDS)
+        return render_template("page.html", messages=messages, blank=blank, topic=topic.name, rows=ROWS), 200
+
+    @app.after_request
+    def add_security_headers(response: Response) -> Response:
+        response.headers.update(SECURITY_HEADERS)
+        return response
+
+    for error_type in DATABASE_ERRORS:
+
+        @app.errorhandler(error_type)
+        def answer_database_error(error: Exception) -> Response:
+            return Problem(503, f"the database does not answer: {explain(error)}").to_response()
+
+    return app

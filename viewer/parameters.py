@@ -1,0 +1,60 @@
+"""Reading parameters of requests: each is checked, and what is wrong is a 400 that names it."""
+
+import re
+from datetime import datetime
+
+from flask import request
+
+from pipeline.problems import Problem
+
+LARGEST_SEQ = 2**63 - 1
+
+
+def refuse_unknown(*known: str) -> None:
+    """Refuse parameters that would be ignored: a misspelt filter must not look like one that matched all."""
+    for name in request.args:
+        if name not in known:
+            known_names = ", ".join(known)
+            raise Problem(400, f"{name} is not a parameter here; these are: {known_names}", parameter=name)
+
+
+def text(name: str) -> str | None:
+    """Return the parameter, None if it is absent."""
+    return request.args.get(name)
+
+
+def limit(default: int, most: int) -> int:
+    """Return `limit`, from 1 to `most`."""
+    number = _whole_number(request.args.get("limit"), least=1, most=most, name="limit", what="a whole number")
+    return default if number is None else number
+
+
+def cursor(name: str, value: str | None) -> int | None:
+    """Return the seq that `value`, the parameter or header of that name, is; None if it is absent."""
+    return _whole_number(value, least=0, most=LARGEST_SEQ, name=name, what="the seq of a message")
+
+
+def time(name: str) -> datetime | None:
+    """Return the parameter as a time, None if it is absent."""
+    value = request.args.get(name)
+    if value is None:
+        return None
+    try:
+        # In a query string an unescaped + means a space.
+        parsed = datetime.fromisoformat(value.replace(" ", "+"))
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
+        detail = f"{name} should be a time with its zone (RFC 3339), such as 2026-01-31T12:00:00Z"
+        raise Problem(400, detail, parameter=name)
+    return parsed
+
+
+def _whole_number(value: str | None, *, least: int, most: int, name: str, what: str) -> int | None:
+    if value is None:
+        return None
+    # int() alone would take " 1_0 " and digits of other scripts, and refuse long numbers in its own words.
+    number = int(value) if re.fullmatch(r"[0-9]{1,19}", value) else -1
+    if not least <= number <= most:
+        raise Problem(400, f"{name} should be {what}, from {least} to {most}", parameter=name)
+    return number

@@ -1,0 +1,40 @@
+"""What the API says of a message: the JSON that lists, the stream and the detail answer with."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.message import read_data
+from pipeline.store import StoredMessage, Summary
+
+SUMMARY_FIELDS = tuple(field.name for field in dataclasses.fields(Summary))
+
+
+def summary_view(message: Summary) -> dict[str, Any]:
+    """Return the summary; times are RFC 3339 in UTC, durations are seconds."""
+    return {name: _view(getattr(message, name)) for name in SUMMARY_FIELDS}
+
+
+def whole_view(message: StoredMessage) -> dict[str, Any]:
+    """Return the summary and, of the message: its document as published, its data, and its delivery."""
+    return {
+        **summary_view(message),
+        "data": read_data(message.body),
+        "body": message.body,
+        "attributes": message.attributes,
+        "deliveries": [
+            {
+                "message_id": message.message_id,
+                "receive_count": message.receive_count,
+                "sent_at": _view(message.sent_at),
+                "received_at": _view(message.received_at),
+                "stored_at": _view(message.stored_at),
+            }
+        ],
+    }
+
+
+def _view(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return value
