@@ -22,7 +22,8 @@ from pipeline.store import Store
 
 Value = TypeVar("Value")
 
-LOOPBACK_SERVICE = {"HOST": "127.0.0.1", "LOG_FORMAT": "json"}
+# A short poll lets a consumer stop at once.
+LOOPBACK_SERVICE = {"HOST": "127.0.0.1", "LOG_FORMAT": "json", "WAIT_TIME_SECONDS": "1"}
 
 
 def wait_for(condition: Callable[[], Value], seconds: float = 10, what: str = "the condition") -> Value:
