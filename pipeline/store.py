@@ -141,9 +141,11 @@ class Store:
             connection.execute(resources.files("pipeline").joinpath("schema.sql").read_bytes())
 
     def check(self) -> None:
-        """Return if the database answers."""
+        """Return if the database answers and its schema is there."""
         with self._pool.connection() as connection:
-            connection.execute("SELECT 1")
+            row = connection.execute("SELECT to_regclass('messages') IS NOT NULL").fetchone()
+            if row != (True,):
+                raise psycopg.OperationalError("the schema is not created yet")
 
     def add(self, deliveries: Sequence[Delivery]) -> list[int | None]:
         """Store new messages durably in one transaction; return each one's seq, None for one already there.

@@ -1,5 +1,6 @@
 """The viewer's web application: the page, and where every other route comes from."""
 
+import psycopg
 from flask import Flask, Response, render_template
 
 from pipeline.aws import Topic
@@ -8,10 +9,13 @@ from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import DATABASE_ERRORS, explain
 from pipeline.store import Filter, Store
 from viewer.api import api_blueprint
-from viewer.stream import stream_blueprint
+from viewer.stream import HEARTBEAT_SECONDS, stream_blueprint
 from viewer.tail import Tail
 from viewer.views import SUMMARY_FIELDS, summary_view
 from viewer.words import clock, duration
+
+# The schema may be missing for a moment, until the first service has created it.
+READING_ERRORS = (*DATABASE_ERRORS, psycopg.errors.UndefinedTable)
 
 ROWS = 50
 # The largest message SNS takes is 256 KiB; as JSON each of its characters may take six bytes.
@@ -27,13 +31,19 @@ SECURITY_HEADERS = {
 }
 
 
-def create_app(store: Store, topic: Topic, tail: Tail, health: Health) -> Flask:
+def create_app(
+    store: Store,
+    topic: Topic,
+    tail: Tail,
+    health: Health,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+) -> Flask:
     """Return the application; everything that it talks to comes in here."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
     app.register_blueprint(health_blueprint(health))
     app.register_blueprint(api_blueprint(store, topic))
-    app.register_blueprint(stream_blueprint(store, tail))
+    app.register_blueprint(stream_blueprint(store, tail, heartbeat_seconds))
     answer_problems_as_documents(app)
     app.jinja_env.filters.update(clock=clock, duration=duration)
 
@@ -41,7 +51,7 @@ def create_app(store: Store, topic: Topic, tail: Tail, health: Health) -> Flask:
     def page() -> tuple[str, int]:
         try:
             found = store.find(Filter(), limit=ROWS)
-        except DATABASE_ERRORS as error:
+        except READING_ERRORS as error:
             return render_template("unavailable.html", reason=explain(error)), 503
         messages = [summary_view(message) for message in found]
         blank = dict.fromkeys(SUMMARY_FIELDS)
@@ -52,7 +62,7 @@ def create_app(store: Store, topic: Topic, tail: Tail, health: Health) -> Flask:
         response.headers.update(SECURITY_HEADERS)
         return response
 
-    for error_type in DATABASE_ERRORS:
+    for error_type in READING_ERRORS:
 
         @app.errorhandler(error_type)
         def answer_database_error(error: Exception) -> Response:

@@ -19,8 +19,8 @@ HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1000
 
 
-def stream_blueprint(store: Store, tail: Tail) -> Blueprint:
-    """Return `GET /api/stream`."""
+def stream_blueprint(store: Store, tail: Tail, heartbeat_seconds: float) -> Blueprint:
+    """Return `GET /api/stream`; without messages it says something every `heartbeat_seconds`."""
     blueprint = Blueprint("stream", __name__)
 
     @blueprint.get("/api/stream")
@@ -32,7 +32,7 @@ def stream_blueprint(store: Store, tail: Tail) -> Blueprint:
         if start is None:
             start = store.newest()
         return Response(
-            _events(tail, start),
+            _events(tail, start, heartbeat_seconds),
             mimetype="text/event-stream",
             # X-Accel-Buffering: nginx would hold events back otherwise.
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
@@ -41,11 +41,11 @@ def stream_blueprint(store: Store, tail: Tail) -> Blueprint:
     return blueprint
 
 
-def _events(tail: Tail, seq: int) -> Iterator[str]:
+def _events(tail: Tail, seq: int, heartbeat_seconds: float) -> Iterator[str]:
     # Sent at once, so that the reader knows the stream is open before the first message.
     yield f"retry: {RETRY_MILLISECONDS}\n\n"
     while not tail.stopping:
-        messages = tail.after(seq, HEARTBEAT_SECONDS)
+        messages = tail.after(seq, heartbeat_seconds)
         if messages:
             yield "".join(map(format_event, messages))
             seq = messages[-1].seq
