@@ -69,7 +69,7 @@ RESOLVE: LiteralString = """
     UPDATE failures SET resolved_at = clock_timestamp() WHERE identity = ANY(%s) AND resolved_at IS NULL"""
 
 DEAD: LiteralString = """
-    FROM failures WHERE dead_at IS NOT NULL AND resolved_at IS NULL
+    FROM failures f WHERE dead_at IS NOT NULL AND resolved_at IS NULL
                     AND (redriven_at IS NULL OR redriven_at < dead_at)"""
 
 
@@ -100,20 +100,23 @@ class FailureLog:
         """Return the messages that are in the dead-letter queue now, the one that died last first."""
         query: LiteralString = (
             "SELECT message_id, source, id, type, time, preview, error_type, error, traceback, tries,"
-            f" first_failed_at, last_failed_at, dead_at, redriven_at {DEAD} ORDER BY dead_at DESC LIMIT %s"
+            " first_failed_at, last_failed_at, dead_at,"
+            # A redrive may have given the message another SQS id.
+            " (SELECT max(o.redriven_at) FROM failures o WHERE o.identity = f.identity) AS redriven_at"
+            f" {DEAD} ORDER BY dead_at DESC LIMIT %s"
         )
         with self._store.connection() as connection:
             return connection.cursor(row_factory=class_row(DeadLetter)).execute(query, [limit]).fetchall()
 
-    def mark_redriven(self, message_ids: Sequence[str] | None) -> None:
-        """Note that these dead letters, or all, were sent back to the queue."""
+    def mark_redriven(self, message_ids: Sequence[str] | None, at: datetime) -> None:
+        """Note that these dead letters, or all, were sent back to the queue at this time."""
         condition: LiteralString = "" if message_ids is None else " AND message_id = ANY(%(ids)s)"
         statement: LiteralString = (
-            "UPDATE failures SET redriven_at = clock_timestamp()"
-            " WHERE dead_at IS NOT NULL AND resolved_at IS NULL" + condition
+            "UPDATE failures SET redriven_at = %(at)s WHERE dead_at <= %(at)s AND resolved_at IS NULL"
+            + condition
         )
         with self._store.connection() as connection:
-            connection.execute(statement, {"ids": message_ids and list(message_ids)})
+            connection.execute(statement, {"at": at, "ids": message_ids and list(message_ids)})
 
     def _is_any_open(self) -> bool:
         """Tell whether any failure waits for its good end: asked rarely, as most of the time none does."""

@@ -136,6 +136,12 @@ def message_from_body(body: str, *, text_id: str, text_source: str, published: d
         return Message(text_source, text_id, TEXT, published, body, _data(document, body))
 
 
+def has_own_identity(body: str) -> bool:
+    """Tell whether what was sent names itself, so that it stays the same message when it is sent anew."""
+    document = _parse_json(body)
+    return _is_notification(document) or _is_event(document)
+
+
 def read_data(body: str) -> Any:
     """Return what a stored document carries: a CloudEvent's data, other JSON as it is, else the text."""
     document = _parse_json(body)
@@ -156,6 +162,14 @@ def attribute_text(value: Mapping[str, Any]) -> str:
     if "StringValue" in value:
         return str(value["StringValue"])
     return base64.b64encode(value.get("BinaryValue", b"")).decode()
+
+
+def _is_event(document: Any) -> bool:
+    try:
+        message_from_event(document, datetime.now(UTC), "")
+    except NotACloudEvent:
+        return False
+    return True
 
 
 def _data(document: Any, body: str) -> Any:

@@ -56,4 +56,4 @@ CREATE TABLE IF NOT EXISTS failures (
     redriven_at     timestamptz,
     resolved_at     timestamptz              -- handled without failing after all
 );
-CREATE INDEX IF NOT EXISTS failures_open ON failures (identity) WHERE resolved_at IS NULL;
+CREATE INDEX IF NOT EXISTS failures_identity ON failures (identity);

@@ -155,9 +155,15 @@ def create(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 @pytest.fixture(params=["ministack", "localstack"])
-def names(request: pytest.FixtureRequest, create: Callable[..., Names]) -> Names:
+def emulator(request: pytest.FixtureRequest) -> str:
+    """Each emulator in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def names(emulator: str, create: Callable[..., Names]) -> Names:
     """A topic and a queue, on each emulator in turn."""
-    return create(request.param)
+    return create(emulator)
 
 
 @pytest.fixture
@@ -284,7 +290,7 @@ def shared_viewer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) 
 def viewed(shared_viewer: Viewed) -> Viewed:
     """The shared viewer with an empty store; AWS is away, which reading does not need."""
     with psycopg.connect(shared_viewer.database_url) as connection:
-        connection.execute("TRUNCATE messages")
+        connection.execute("TRUNCATE messages, failures CASCADE")
     return shared_viewer
 
 
