@@ -194,37 +194,25 @@ class Store:
         when there are more than `limit`; otherwise the newest ones, those below `before` if it is given.
         """
         ascending = after is not None and before is None
-        conditions: list[LiteralString] = []
-        if before is not None:
-            conditions.append("m.seq < %(before)s")
-        if after is not None:
-            conditions.append("m.seq > %(after)s")
-        if wanted.source is not None:
-            conditions.append("m.source = %(source)s")
-        if wanted.type is not None:
-            conditions.append("m.type = %(type)s")
-        if wanted.since is not None:
-            conditions.append("m.time >= %(since)s")
-        if wanted.until is not None:
-            conditions.append("m.time < %(until)s")
+        conditions, values = _conditions(wanted, before, after)
         query = (
-            f"SELECT {SUMMARY_COLUMNS} FROM messages m"
-            + (" WHERE " + " AND ".join(conditions) if conditions else "")
+            f"SELECT {SUMMARY_COLUMNS} FROM messages m WHERE {conditions}"
             + (" ORDER BY m.seq" if ascending else " ORDER BY m.seq DESC")
             + " LIMIT %(limit)s"
         )
-        values = {
-            "limit": limit,
-            "before": before,
-            "after": after,
-            "source": wanted.source and storable(wanted.source),
-            "type": wanted.type and storable(wanted.type),
-            "since": wanted.since,
-            "until": wanted.until,
-        }
+        values["limit"] = limit
         with self._pool.connection() as connection:
             found = connection.cursor(row_factory=class_row(Summary)).execute(query, values).fetchall()
         return found[::-1] if ascending else found
+
+    def count(self, wanted: Filter, *, after: int, before: int) -> int:
+        """Return how many messages lie between the two, neither of them included."""
+        conditions, values = _conditions(wanted, before, after)
+        query = f"SELECT count(*) FROM messages m WHERE {conditions}"
+        with self._pool.connection() as connection:
+            row = connection.execute(query, values).fetchone()
+            assert row is not None
+            return int(row[0])
 
     def get(self, seq: int) -> StoredMessage | None:
         """Return one message whole, or None."""
@@ -243,6 +231,22 @@ class Store:
         with psycopg.connect(self._url, autocommit=True, **_connection_options()) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             yield lambda seconds: bool(list(connection.notifies(timeout=seconds, stop_after=1)))
+
+
+def _conditions(
+    wanted: Filter, before: int | None, after: int | None
+) -> tuple[LiteralString, dict[str, Any]]:
+    """Return the condition that such a message meets, and its values."""
+    given: list[tuple[LiteralString, str, Any]] = [
+        ("m.seq < %(before)s", "before", before),
+        ("m.seq > %(after)s", "after", after),
+        ("m.source = %(source)s", "source", wanted.source and storable(wanted.source)),
+        ("m.type = %(type)s", "type", wanted.type and storable(wanted.type)),
+        ("m.time >= %(since)s", "since", wanted.since),
+        ("m.time < %(until)s", "until", wanted.until),
+    ]
+    given = [condition for condition in given if condition[2] is not None]
+    return " AND ".join(sql for sql, _, _ in given) or "true", {name: value for _, name, value in given}
 
 
 def storable(text: str) -> str:

@@ -55,7 +55,7 @@ def test_what_the_page_sends_comes_back_on_the_stream(
         lines = stream.iter_lines(decode_unicode=True)
         assert next(lines).startswith("retry:")
         answer = requests.post(f"{viewer.url}/api/messages", json={"text": text}, timeout=10)
-        data = next(line for line in lines if line.startswith("data:"))
+        data = next(line for line in lines if line.startswith("data:") and text in line)
 
     assert answer.status_code == 202
     assert json.loads(data.removeprefix("data:"))["id"] == answer.json()["id"]

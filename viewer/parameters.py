@@ -23,6 +23,14 @@ def text(name: str) -> str | None:
     return request.args.get(name)
 
 
+def flag(name: str) -> bool:
+    """Return whether the parameter is 1 (or true), not 0 (or false) or absent."""
+    value = request.args.get(name, "0")
+    if value not in ("0", "1", "false", "true"):
+        raise Problem(400, f"{name} should be 0 or 1", parameter=name)
+    return value in ("1", "true")
+
+
 def limit(default: int, most: int) -> int:
     """Return `limit`, from 1 to `most`."""
     number = _whole_number(request.args.get("limit"), least=1, most=most, name="limit", what="a whole number")

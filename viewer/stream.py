@@ -2,21 +2,35 @@
 
 The id of each event is the message's seq. A browser that lost its connection comes back by itself with
 `Last-Event-ID` and is given what it missed, however long it was away.
+
+Few messages are sent one by one, as they come; many in one write every tenth of a second, because each write
+costs both ends more than the message in it. A reader that asked for `gaps=1` (the page) is spared what no eye
+can follow: where there is too much, a `gap` event says which messages were passed over, and how many.
 """
 
 import json
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
-from pipeline.store import Store, Summary
-from viewer.parameters import cursor, refuse_unknown
+from pipeline.store import Filter, Store, Summary
+from viewer.parameters import cursor, flag, refuse_unknown
 from viewer.tail import Tail
 from viewer.views import summary_view
 
 # Keeps proxies from closing an idle stream, and tells this process that the reader is gone.
 HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1000
+
+SINGLE_PER_SECOND = 20
+BATCH_SECONDS = 0.1
+# With gaps: a reader further behind than this, or given more than this in a second, is given the newest only.
+MOST_BEHIND = 2000
+MOST_PER_SECOND = 500
+NEWEST_AFTER_GAP = 50
 
 
 def stream_blueprint(store: Store, tail: Tail, heartbeat_seconds: float) -> Blueprint:
@@ -25,14 +39,15 @@ def stream_blueprint(store: Store, tail: Tail, heartbeat_seconds: float) -> Blue
 
     @blueprint.get("/api/stream")
     def stream() -> Response:
-        refuse_unknown("after")
+        refuse_unknown("after", "gaps")
         start = cursor("Last-Event-ID", request.headers.get("Last-Event-ID"))
         if start is None:
             start = cursor("after", request.args.get("after"))
         if start is None:
             start = store.newest()
+        follower = Follower(store, tail, gaps=flag("gaps"))
         return Response(
-            _events(tail, start, heartbeat_seconds),
+            _events(follower, tail, start, heartbeat_seconds),
             mimetype="text/event-stream",
             # X-Accel-Buffering: nginx would hold events back otherwise.
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
@@ -41,18 +56,69 @@ def stream_blueprint(store: Store, tail: Tail, heartbeat_seconds: float) -> Blue
     return blueprint
 
 
-def _events(tail: Tail, seq: int, heartbeat_seconds: float) -> Iterator[str]:
-    # Sent at once, so that the reader knows the stream is open before the first message.
-    yield f"retry: {RETRY_MILLISECONDS}\n\n"
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages that were passed over: `count` of them, from one seq to the other, both included."""
+
+    start: int
+    end: int
+    count: int
+
+
+class Follower:
+    """Reads for one stream what comes next, and minds its pace."""
+
+    def __init__(self, store: Store, tail: Tail, gaps: bool) -> None:
+        """`gaps` allows passing over what is too much."""
+        self._store, self._tail, self._gaps = store, tail, gaps
+        self._sent: deque[tuple[float, int]] = deque()  # when, how many: of the last second
+
+    def next(self, seq: int, timeout: float) -> tuple[Gap | None, Sequence[Summary]]:
+        """Return what follows `seq`; waits for it, and between writes where there is much."""
+        if self._per_second() > SINGLE_PER_SECOND:
+            self._tail.pause(self._sent[-1][0] + BATCH_SECONDS - time.monotonic())
+        messages: Sequence[Summary] = self._tail.after(seq, timeout)
+        gap = None
+        if self._gaps and messages:
+            gap, messages = self._pass_over(seq, messages)
+        self._sent.append((time.monotonic(), len(messages)))
+        return gap, messages
+
+    def _pass_over(self, seq: int, messages: Sequence[Summary]) -> tuple[Gap | None, Sequence[Summary]]:
+        behind = self._tail.wait(0, 0) - seq
+        too_fast = self._per_second() > MOST_PER_SECOND and len(messages) > NEWEST_AFTER_GAP
+        if behind <= MOST_BEHIND and not too_fast:
+            return None, messages
+        messages = self._store.find(Filter(), limit=NEWEST_AFTER_GAP)[::-1]
+        first = messages[0].seq
+        count = self._store.count(Filter(), after=seq, before=first)
+        return (Gap(seq + 1, first - 1, count) if count else None), messages
+
+    def _per_second(self) -> int:
+        now = time.monotonic()
+        while self._sent and self._sent[0][0] < now - 1:
+            self._sent.popleft()
+        return sum(count for _, count in self._sent)
+
+
+def _events(follower: Follower, tail: Tail, seq: int, heartbeat_seconds: float) -> Iterator[str]:
+    # Sent at once, so that the reader knows that the stream is open, and that nothing in between buffers it.
+    yield f"retry: {RETRY_MILLISECONDS}\nevent: ready\ndata: {json.dumps({'after': seq})}\n\n"
     while not tail.stopping:
-        messages = tail.after(seq, heartbeat_seconds)
+        gap, messages = follower.next(seq, heartbeat_seconds)
         if messages:
-            yield "".join(map(format_event, messages))
+            yield (format_gap(gap) if gap else "") + "".join(map(format_message, messages))
             seq = messages[-1].seq
-        else:
+        elif not tail.stopping:
             yield ": heartbeat\n\n"
 
 
-def format_event(message: Summary) -> str:
+def format_message(message: Summary) -> str:
     """Return one message as one event; JSON has no line breaks of its own, so the data is one line."""
     return f"id: {message.seq}\nevent: message\ndata: {json.dumps(summary_view(message))}\n\n"
+
+
+def format_gap(gap: Gap) -> str:
+    """Return what was passed over as one event; a reader that resumes after it resumes after the gap."""
+    data = json.dumps({"from": gap.start, "to": gap.end, "count": gap.count})
+    return f"id: {gap.end}\nevent: gap\ndata: {data}\n\n"

@@ -60,19 +60,33 @@ class Tail:
         """Whether followers should go."""
         return self._stop.is_set()
 
+    def wait(self, seq: int, timeout: float) -> int:
+        """Return the newest seq once it is above `seq`, or after `timeout` seconds, or when stopping."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest > seq or self.stopping, timeout)
+            return self._newest
+
+    def pause(self, seconds: float) -> None:
+        """Return after so many seconds, or when stopping."""
+        self._stop.wait(max(0.0, seconds))
+
     def after(self, seq: int, timeout: float) -> list[Summary]:
         """Return some of what follows `seq`, oldest first; waits if that is nothing yet.
 
         Empty after `timeout` seconds or when stopping. Raises psycopg.OperationalError if it must read the
         store and cannot.
         """
+        if self.wait(seq, timeout) <= seq or self.stopping:
+            return []
+        kept = self.kept_after(seq)
+        return self._read_after(seq) if kept is None else kept
+
+    def kept_after(self, seq: int) -> list[Summary] | None:
+        """Return all that follows `seq`, oldest first; None if that is more than is remembered."""
         with self._changed:
-            self._changed.wait_for(lambda: self._newest > seq or self.stopping, timeout)
-            if self.stopping or self._newest <= seq:
-                return []
-            if seq >= self._floor:
-                return [message for message in self._kept if message.seq > seq]
-        return self._read_after(seq)
+            if seq < self._floor:
+                return None
+            return [message for message in self._kept if message.seq > seq]
 
     def _start_at(self, seq: int) -> None:
         with self._changed:
