@@ -12,8 +12,8 @@ from typing import LiteralString
 
 from psycopg.rows import class_row
 
-from pipeline.message import Delivery
-from pipeline.store import Store, json_of, storable
+from pipeline.message import Delivery, storable
+from pipeline.store import Store, json_of
 
 # How long it may be believed that nothing is open. A redrive by hand takes longer.
 OPEN_CHECK_SECONDS = 1.0

@@ -157,6 +157,11 @@ def to_json(value: Any) -> str:
     return text if _is_utf8(text) else json.dumps(value, separators=(",", ":"))
 
 
+def storable(text: str) -> str:
+    r"""Return the text as PostgreSQL can hold it: NUL and lone surrogates written out as \u0000, \ud800."""
+    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
+
+
 def attribute_text(value: Mapping[str, Any]) -> str:
     """Return an SQS message attribute as text; a binary one in base64."""
     if "StringValue" in value:

@@ -22,8 +22,12 @@ CREATE TABLE IF NOT EXISTS messages (
     attributes    jsonb       NOT NULL,
     sent_at       timestamptz NOT NULL, -- put on the queue
     received_at   timestamptz NOT NULL,
-    stored_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+    stored_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    terms         tsvector    NOT NULL -- what it is found by: pipeline/search.py
 );
+
+CREATE INDEX IF NOT EXISTS messages_terms ON messages USING gin (terms);
+CREATE INDEX IF NOT EXISTS messages_time ON messages (time);
 
 -- Further deliveries of a stored message.
 CREATE TABLE IF NOT EXISTS duplicates (

@@ -18,10 +18,12 @@ from importlib import resources
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg.rows import class_row
+from psycopg import sql
+from psycopg.rows import class_row, dict_row
 from psycopg_pool import ConnectionPool
 
-from pipeline.message import Delivery
+from pipeline.message import Delivery, storable
+from pipeline.search import EVERYTHING, Search, index_terms
 
 CHANNEL = "fanout_messages"
 # Arbitrary numbers of ours, for pg_advisory_xact_lock.
@@ -69,13 +71,23 @@ class StoredMessage(Summary):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which messages a list holds; None means any. `since` is included, `until` is not."""
+class NearMiss:
+    """A message that meets some conditions of a search; `failed` is the first that it does not meet."""
 
-    source: str | None = None
-    type: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    message: Summary
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """How often each value occurs among the `counted` newest messages found; `complete` if these are all.
+
+    `values` are lists of (value, count) by the name that a search knows them by: type, source, attr.tenant.
+    """
+
+    counted: int
+    complete: bool
+    values: Mapping[str, Sequence[tuple[str, int]]]
 
 
 SUMMARY_COLUMNS: LiteralString = """
@@ -88,10 +100,11 @@ SUMMARY_COLUMNS: LiteralString = """
 
 INSERT: LiteralString = """
     INSERT INTO messages (identity, source, id, type, time, body, preview, color, sequence, size,
-                          message_id, receive_count, attributes, sent_at, received_at)
+                          message_id, receive_count, attributes, sent_at, received_at,
+                          terms)
     VALUES (%(identity)s, %(source)s, %(id)s, %(type)s, %(time)s, %(body)s, %(preview)s, %(color)s,
             %(sequence)s, %(size)s, %(message_id)s, %(receive_count)s, %(attributes)s, %(sent_at)s,
-            %(received_at)s)
+            %(received_at)s, array_to_tsvector(%(terms)s))
     ON CONFLICT (identity) DO NOTHING
     RETURNING seq"""
 
@@ -186,7 +199,12 @@ class Store:
             return int(row[0])
 
     def find(
-        self, wanted: Filter, *, limit: int, before: int | None = None, after: int | None = None
+        self,
+        wanted: Search = EVERYTHING,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
     ) -> list[Summary]:
         """Return up to `limit` messages, newest first.
 
@@ -194,25 +212,81 @@ class Store:
         when there are more than `limit`; otherwise the newest ones, those below `before` if it is given.
         """
         ascending = after is not None and before is None
-        conditions, values = _conditions(wanted, before, after)
-        query = (
-            f"SELECT {SUMMARY_COLUMNS} FROM messages m WHERE {conditions}"
-            + (" ORDER BY m.seq" if ascending else " ORDER BY m.seq DESC")
-            + " LIMIT %(limit)s"
+        query = sql.SQL("SELECT {} FROM messages m WHERE {} ORDER BY m.seq {} LIMIT {}").format(
+            sql.SQL(SUMMARY_COLUMNS),
+            _between(wanted, after, before),
+            sql.SQL("ASC" if ascending else "DESC"),
+            sql.Literal(limit),
         )
-        values["limit"] = limit
         with self._pool.connection() as connection:
-            found = connection.cursor(row_factory=class_row(Summary)).execute(query, values).fetchall()
+            found = connection.cursor(row_factory=class_row(Summary)).execute(query).fetchall()
         return found[::-1] if ascending else found
 
-    def count(self, wanted: Filter, *, after: int, before: int) -> int:
-        """Return how many messages lie between the two, neither of them included."""
-        conditions, values = _conditions(wanted, before, after)
-        query = f"SELECT count(*) FROM messages m WHERE {conditions}"
+    def count(
+        self, wanted: Search = EVERYTHING, *, after: int | None = None, before: int | None = None
+    ) -> int:
+        """Return how many messages there are between the two, neither of them included."""
+        query = sql.SQL("SELECT count(*) FROM messages m WHERE {}").format(_between(wanted, after, before))
         with self._pool.connection() as connection:
-            row = connection.execute(query, values).fetchone()
+            row = connection.execute(query).fetchone()
             assert row is not None
             return int(row[0])
+
+    def delete(self, wanted: Search) -> int:
+        """Delete what is found; return how many messages that were."""
+        query = sql.SQL("DELETE FROM messages m WHERE {}").format(wanted.sql)
+        with self._pool.connection() as connection:
+            return connection.execute(query).rowcount
+
+    def nearest(self, wanted: Search, *, limit: int, after: int | None = None) -> list[NearMiss]:
+        """Return what meets most conditions but not all, of the thousand newest messages after that seq."""
+        met = [sql.SQL("coalesce({}, false)").format(part.sql) for part in wanted.conditions]
+        query = sql.SQL(
+            """
+            SELECT n.met, {columns} FROM (
+                SELECT m.seq, ARRAY[{met}]::boolean[] AS met FROM messages m WHERE {between}
+                ORDER BY m.seq DESC LIMIT 1000
+            ) n JOIN messages m USING (seq)
+            WHERE false = ANY (n.met)
+            ORDER BY cardinality(array_positions(n.met, true)) DESC, m.seq DESC LIMIT {limit}"""
+        ).format(
+            columns=sql.SQL(SUMMARY_COLUMNS),
+            met=sql.SQL(", ").join(met),
+            between=_between(EVERYTHING, after, None),
+            limit=sql.Literal(limit),
+        )
+        with self._pool.connection() as connection:
+            rows = connection.cursor(row_factory=dict_row).execute(query).fetchall()
+        failed = [_first_failed(wanted, row.pop("met")) for row in rows]
+        return [NearMiss(Summary(**row), text) for row, text in zip(rows, failed, strict=True)]
+
+    def facets(self, wanted: Search, *, most: int = 10_000, values: int = 10) -> Facets:
+        """Return the commonest values of type, source and attributes among the newest messages found."""
+        query = sql.SQL(
+            """
+            WITH found AS (
+                SELECT m.type, m.source, m.attributes FROM messages m WHERE {wanted}
+                ORDER BY m.seq DESC LIMIT {most}
+            ), named (name, value) AS (
+                SELECT 'type', type FROM found
+                UNION ALL SELECT 'source', source FROM found
+                UNION ALL SELECT 'attr.' || a.key, a.value FROM found, jsonb_each_text(attributes) a
+                          WHERE a.key NOT IN ('type', 'source')
+            ), counted AS (
+                SELECT name, value, count(*) AS count,
+                       row_number() OVER (PARTITION BY name ORDER BY count(*) DESC, value) AS place
+                FROM named GROUP BY name, value
+            )
+            SELECT '' AS name, '' AS value, (SELECT count(*) FROM found) AS count, 0 AS place
+            UNION ALL SELECT name, value, count, place FROM counted WHERE place <= {values}
+            ORDER BY name, place"""
+        ).format(wanted=wanted.sql, most=sql.Literal(most), values=sql.Literal(values))
+        with self._pool.connection() as connection:
+            (_, _, counted, _), *rows = connection.execute(query).fetchall()
+        found: dict[str, list[tuple[str, int]]] = {}
+        for name, value, count, _ in rows:
+            found.setdefault(name, []).append((value, count))
+        return Facets(counted, counted < most, found)
 
     def get(self, seq: int) -> StoredMessage | None:
         """Return one message whole, or None."""
@@ -233,25 +307,18 @@ class Store:
             yield lambda seconds: bool(list(connection.notifies(timeout=seconds, stop_after=1)))
 
 
-def _conditions(
-    wanted: Filter, before: int | None, after: int | None
-) -> tuple[LiteralString, dict[str, Any]]:
-    """Return the condition that such a message meets, and its values."""
-    given: list[tuple[LiteralString, str, Any]] = [
-        ("m.seq < %(before)s", "before", before),
-        ("m.seq > %(after)s", "after", after),
-        ("m.source = %(source)s", "source", wanted.source and storable(wanted.source)),
-        ("m.type = %(type)s", "type", wanted.type and storable(wanted.type)),
-        ("m.time >= %(since)s", "since", wanted.since),
-        ("m.time < %(until)s", "until", wanted.until),
-    ]
-    given = [condition for condition in given if condition[2] is not None]
-    return " AND ".join(sql for sql, _, _ in given) or "true", {name: value for _, name, value in given}
+def _first_failed(wanted: Search, met: Sequence[bool]) -> str:
+    return next(part.text for part, fine in zip(wanted.conditions, met, strict=True) if not fine)
 
 
-def storable(text: str) -> str:
-    r"""Return the text as PostgreSQL can hold it: NUL and lone surrogates written out as \u0000, \ud800."""
-    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
+def _between(wanted: Search, after: int | None, before: int | None) -> sql.Composable:
+    """Return the condition for what is wanted between two seqs, neither of them included."""
+    parts = [wanted.sql]
+    if after is not None:
+        parts.append(sql.SQL("m.seq > {}").format(sql.Literal(after)))
+    if before is not None:
+        parts.append(sql.SQL("m.seq < {}").format(sql.Literal(before)))
+    return sql.SQL(" AND ").join(parts)
 
 
 def _connection_options() -> dict[str, Any]:
@@ -289,4 +356,5 @@ def _row(delivery: Delivery) -> dict[str, Any]:
         "attributes": json_of(delivery.attributes),
         "sent_at": delivery.sent_at,
         "received_at": delivery.received_at,
+        "terms": index_terms(message, delivery.attributes),
     }

@@ -9,9 +9,10 @@ import psycopg
 import pytest
 
 from consumer.handler import Failures, StoreHandler, Unavailable, one_by_one
+from examples.orders import take_order
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.message import Delivery, new_message
-from pipeline.store import Filter, Store
+from pipeline.store import Store
 from tests.conftest import Names, wait_for
 from tests.consuming import TestConsumer
 
@@ -34,7 +35,7 @@ def publish(names: Names, count: int) -> None:
 
 
 def stored(store: Store) -> list[str]:
-    return sorted(message.preview for message in store.find(Filter(), limit=500))
+    return sorted(message.preview for message in store.find(limit=500))
 
 
 def test_messages_are_stored_and_deleted(names: Names, store: Store) -> None:
@@ -96,7 +97,7 @@ def test_whatever_arrives_is_stored(ministack: Names, store: Store, body: str) -
     outcome = consumer.take(1)
 
     assert len(outcome.done) == 1
-    assert len(store.find(Filter(), limit=10)) == 1
+    assert len(store.find(limit=10)) == 1
     assert consumer.left_in_queue() == 0
 
 
@@ -108,7 +109,7 @@ def test_a_message_of_one_mebibyte_is_stored_whole(create: Callable[..., Names],
 
     consumer.take(1)
 
-    [message] = store.find(Filter(), limit=10)
+    [message] = store.find(limit=10)
     whole = store.get(message.seq)
     assert whole is not None
     assert whole.body == body
@@ -273,7 +274,7 @@ def test_only_the_newest_messages_are_kept(ministack: Names, store: Store) -> No
 
     assert store.prune(keep=12) == 18
 
-    assert len(store.find(Filter(), limit=50)) == 12
+    assert len(store.find(limit=50)) == 12
     assert store.prune(keep=12) == 0
 
 
@@ -302,3 +303,21 @@ def test_a_database_that_is_away_is_an_outage_and_not_a_failure(ministack: Names
         StoreHandler(nowhere)([delivery])
     assert isinstance(raised.value.__cause__, psycopg.OperationalError)
     nowhere.close()
+
+
+def test_the_example_handler_takes_orders_and_says_what_is_wrong_with_others(
+    ministack: Names, store: Store
+) -> None:
+    consumer = TestConsumer(ministack, store, take_order, StoreHandler(store))
+    orders: list[dict[str, object]] = [
+        {"sku": "A-1", "price": 12},
+        {"sku": "A-2"},
+        {"sku": "A-3", "price": 0},
+    ]
+    send(ministack, *(new_message("/shop", "shop.order", order).body for order in orders))
+
+    outcome = consumer.take(3)
+
+    assert [delivery.message.data["sku"] for delivery in outcome.done] == ["A-1"]
+    errors = {failed.delivery.message.data["sku"]: failed.error for failed in outcome.failed}
+    assert errors == {"A-2": "'price'", "A-3": "the price of A-3 is 0"}

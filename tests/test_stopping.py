@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.store import Filter, Store
+from pipeline.store import Store
 from tests.conftest import Names, Service, wait_for
 from tests.consuming import TestConsumer
 from tests.test_consuming import publish
@@ -46,11 +46,11 @@ def test_a_batch_in_hand_is_finished_and_the_rest_is_visible_at_once(
     consumer.process.send_signal(signal.SIGTERM)
 
     assert consumer.process.wait(10) == 0
-    finished = len(store.find(Filter(), limit=50))
+    finished = len(store.find(limit=50))
     assert finished >= 1
     rival = TestConsumer(ministack, store)
     rival.take(10 - finished)
-    assert len(store.find(Filter(), limit=50)) == 10
+    assert len(store.find(limit=50)) == 10
 
 
 def test_a_slow_handler_is_waited_for(
@@ -67,7 +67,7 @@ def test_a_slow_handler_is_waited_for(
     consumer.process.send_signal(signal.SIGTERM)
 
     assert consumer.process.wait(15) == 0
-    assert len(store.find(Filter(), limit=50)) == 1
+    assert len(store.find(limit=50)) == 1
 
 
 def test_a_second_signal_ends_at_once(

@@ -94,7 +94,7 @@ def test_an_idle_stream_shows_that_it_lives(open_viewer: OpenViewer, store: Stor
     events = open_stream(open_viewer(store, heartbeat_seconds=0.05))
     next(events)
 
-    assert [next(events), next(events)] == [": heartbeat", ": heartbeat"]
+    assert [next(events), next(events)] == ["id: 0\n: heartbeat"] * 2
 
 
 @pytest.mark.parametrize(

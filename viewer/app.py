@@ -7,7 +7,7 @@ from pipeline.aws import Topic
 from pipeline.health import Health, health_blueprint
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import DATABASE_ERRORS, explain
-from pipeline.store import Filter, Store
+from pipeline.store import Store
 from viewer.api import api_blueprint
 from viewer.stream import HEARTBEAT_SECONDS, stream_blueprint
 from viewer.tail import Tail
@@ -42,7 +42,7 @@ def create_app(
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
     app.register_blueprint(health_blueprint(health))
-    app.register_blueprint(api_blueprint(store, topic))
+    app.register_blueprint(api_blueprint(store, tail, topic))
     app.register_blueprint(stream_blueprint(store, tail, heartbeat_seconds))
     answer_problems_as_documents(app)
     app.jinja_env.filters.update(clock=clock, duration=duration)
@@ -50,7 +50,7 @@ def create_app(
     @app.get("/")
     def page() -> tuple[str, int]:
         try:
-            found = store.find(Filter(), limit=ROWS)
+            found = store.find(limit=ROWS)
         except READING_ERRORS as error:
             return render_template("unavailable.html", reason=explain(error)), 503
         messages = [summary_view(message) for message in found]

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
-from pipeline.store import Filter, Store, Summary
-from viewer.parameters import cursor, flag, refuse_unknown
-from viewer.tail import Tail
+from pipeline.search import Search
+from pipeline.store import Store, Summary
+from viewer.parameters import SEARCH_PARAMETERS, cursor, flag, refuse_unknown, search
+from viewer.tail import PAGE, Tail
 from viewer.views import summary_view
 
 # Keeps proxies from closing an idle stream, and tells this process that the reader is gone.
@@ -39,13 +40,13 @@ def stream_blueprint(store: Store, tail: Tail, heartbeat_seconds: float) -> Blue
 
     @blueprint.get("/api/stream")
     def stream() -> Response:
-        refuse_unknown("after", "gaps")
+        refuse_unknown("after", "gaps", *SEARCH_PARAMETERS)
         start = cursor("Last-Event-ID", request.headers.get("Last-Event-ID"))
         if start is None:
             start = cursor("after", request.args.get("after"))
         if start is None:
             start = store.newest()
-        follower = Follower(store, tail, gaps=flag("gaps"))
+        follower = Follower(store, tail, search(), gaps=flag("gaps"))
         return Response(
             _events(follower, tail, start, heartbeat_seconds),
             mimetype="text/event-stream",
@@ -66,33 +67,61 @@ class Gap:
 
 
 class Follower:
-    """Reads for one stream what comes next, and minds its pace."""
+    """Reads for one stream what comes next of a search, and minds its pace."""
 
-    def __init__(self, store: Store, tail: Tail, gaps: bool) -> None:
+    def __init__(self, store: Store, tail: Tail, search: Search, *, gaps: bool) -> None:
         """`gaps` allows passing over what is too much."""
-        self._store, self._tail, self._gaps = store, tail, gaps
+        self._store, self._tail, self._search, self._gaps = store, tail, search, gaps
         self._sent: deque[tuple[float, int]] = deque()  # when, how many: of the last second
+        self._looked = 0.0
 
-    def next(self, seq: int, timeout: float) -> tuple[Gap | None, Sequence[Summary]]:
-        """Return what follows `seq`; waits for it, and between writes where there is much."""
-        if self._per_second() > SINGLE_PER_SECOND:
-            self._tail.pause(self._sent[-1][0] + BATCH_SECONDS - time.monotonic())
-        messages: Sequence[Summary] = self._tail.after(seq, timeout)
+    def next(self, seq: int, timeout: float) -> tuple[Gap | None, Sequence[Summary], int]:
+        """Return what was passed over, what follows, and up to which seq that is all there is.
+
+        Waits up to `timeout` for it, and between writes where there is much.
+        """
+        self._pace()
+        messages, place = self._after(seq, timeout)
         gap = None
         if self._gaps and messages:
             gap, messages = self._pass_over(seq, messages)
-        self._sent.append((time.monotonic(), len(messages)))
-        return gap, messages
+            place = max(place, messages[-1].seq)
+        if messages:
+            self._sent.append((time.monotonic(), len(messages)))
+        return gap, messages, place
+
+    def _pace(self) -> None:
+        # What is filtered costs the store a query each time it looks, found or not.
+        often = self._search.conditions or self._per_second() > SINGLE_PER_SECOND
+        if often:
+            self._tail.pause(self._looked + BATCH_SECONDS - time.monotonic())
+
+    def _after(self, seq: int, timeout: float) -> tuple[Sequence[Summary], int]:
+        if not self._search.conditions:
+            messages = self._tail.after(seq, timeout)
+            self._looked = time.monotonic()
+            return messages, messages[-1].seq if messages else seq
+        newest = self._tail.wait(seq, timeout)
+        if newest <= seq or self._tail.stopping:
+            return [], seq
+        self._looked = time.monotonic()
+        messages = self._store.find(self._search, after=seq, limit=PAGE)[::-1]
+        if len(messages) < PAGE:
+            return messages, max(newest, messages[-1].seq if messages else 0)
+        return messages, messages[-1].seq
 
     def _pass_over(self, seq: int, messages: Sequence[Summary]) -> tuple[Gap | None, Sequence[Summary]]:
-        behind = self._tail.wait(0, 0) - seq
         too_fast = self._per_second() > MOST_PER_SECOND and len(messages) > NEWEST_AFTER_GAP
-        if behind <= MOST_BEHIND and not too_fast:
+        if not too_fast and not self._far_behind(seq):
             return None, messages
-        messages = self._store.find(Filter(), limit=NEWEST_AFTER_GAP)[::-1]
+        messages = self._store.find(self._search, limit=NEWEST_AFTER_GAP)[::-1]
         first = messages[0].seq
-        count = self._store.count(Filter(), after=seq, before=first)
+        count = self._store.count(self._search, after=seq, before=first)
         return (Gap(seq + 1, first - 1, count) if count else None), messages
+
+    def _far_behind(self, seq: int) -> bool:
+        at_most = self._tail.wait(0, 0) - seq
+        return at_most > MOST_BEHIND and self._store.count(self._search, after=seq) > MOST_BEHIND
 
     def _per_second(self) -> int:
         now = time.monotonic()
@@ -104,13 +133,17 @@ class Follower:
 def _events(follower: Follower, tail: Tail, seq: int, heartbeat_seconds: float) -> Iterator[str]:
     # Sent at once, so that the reader knows that the stream is open, and that nothing in between buffers it.
     yield f"retry: {RETRY_MILLISECONDS}\nevent: ready\ndata: {json.dumps({'after': seq})}\n\n"
+    written = time.monotonic()
     while not tail.stopping:
-        gap, messages = follower.next(seq, heartbeat_seconds)
+        gap, messages, seq = follower.next(seq, heartbeat_seconds)
         if messages:
             yield (format_gap(gap) if gap else "") + "".join(map(format_message, messages))
-            seq = messages[-1].seq
-        elif not tail.stopping:
-            yield ": heartbeat\n\n"
+        elif not tail.stopping and time.monotonic() >= written + heartbeat_seconds:
+            # The id alone: a reader that resumes need not look through again what did not match.
+            yield f"id: {seq}\n: heartbeat\n\n"
+        else:
+            continue
+        written = time.monotonic()
 
 
 def format_message(message: Summary) -> str:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pipeline.retry import DATABASE_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
-from pipeline.store import Filter, Store, Summary
+from pipeline.store import Store, Summary
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class Tail:
                 self._changed.notify_all()
 
     def _read_after(self, seq: int) -> list[Summary]:
-        return self._store.find(Filter(), after=seq, limit=PAGE)[::-1]
+        return self._store.find(after=seq, limit=PAGE)[::-1]
 
     def _retry(self, call: Callable[[], Result]) -> Result:
         return retry_until_stopped(
