@@ -13,10 +13,12 @@ from typing import TypeVar
 import psycopg
 import tenacity
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from pipeline.stopping import Stopped
 
-AWS_ERRORS = (BotoCoreError, ClientError)
+# The last is what a gateway in between says in its own words, such as a page of HTML.
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 DATABASE_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
 
 LONGEST_WAIT_SECONDS = 5.0  # what has come back is noticed within this time

@@ -139,9 +139,16 @@ class Store:
         )
         self._pool.open()
 
-    def connection(self) -> contextlib.AbstractContextManager[psycopg.Connection]:
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[psycopg.Connection]:
         """Lend a connection for one transaction, which commits at the end of the block."""
-        return self._pool.connection()
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            # When the server went away, so did the pool's other connections: let no further call meet them.
+            self._pool.check()
+            raise
 
     def close(self) -> None:
         """Close every connection."""
@@ -149,13 +156,13 @@ class Store:
 
     def create_schema(self) -> None:
         """Create what is missing; safe while other processes do the same."""
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
             connection.execute(resources.files("pipeline").joinpath("schema.sql").read_bytes())
 
     def check(self) -> None:
         """Return if the database answers and its schema is there."""
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             row = connection.execute("SELECT to_regclass('messages') IS NOT NULL").fetchone()
             if row != (True,):
                 raise psycopg.OperationalError("the schema is not created yet")
@@ -165,7 +172,7 @@ class Store:
 
         Of one already there only the further delivery is noted. Listeners are notified as it commits.
         """
-        with self._pool.connection() as connection, connection.cursor() as cursor:
+        with self.connection() as connection, connection.cursor() as cursor:
             with connection.pipeline():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
                 cursor.executemany(INSERT, [_row(delivery) for delivery in deliveries], returning=True)
@@ -182,7 +189,7 @@ class Store:
         """
         removed = 0
         while True:
-            with self._pool.connection() as connection:
+            with self.connection() as connection:
                 free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [PRUNE_LOCK]).fetchone()
                 if free != (True,):
                     return removed
@@ -193,7 +200,7 @@ class Store:
 
     def newest(self) -> int:
         """Return the highest seq, 0 if nothing is stored."""
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             row = connection.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
             assert row is not None
             return int(row[0])
@@ -218,7 +225,7 @@ class Store:
             sql.SQL("ASC" if ascending else "DESC"),
             sql.Literal(limit),
         )
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             found = connection.cursor(row_factory=class_row(Summary)).execute(query).fetchall()
         return found[::-1] if ascending else found
 
@@ -227,7 +234,7 @@ class Store:
     ) -> int:
         """Return how many messages there are between the two, neither of them included."""
         query = sql.SQL("SELECT count(*) FROM messages m WHERE {}").format(_between(wanted, after, before))
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             row = connection.execute(query).fetchone()
             assert row is not None
             return int(row[0])
@@ -235,7 +242,7 @@ class Store:
     def delete(self, wanted: Search) -> int:
         """Delete what is found; return how many messages that were."""
         query = sql.SQL("DELETE FROM messages m WHERE {}").format(wanted.sql)
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             return connection.execute(query).rowcount
 
     def nearest(self, wanted: Search, *, limit: int, after: int | None = None) -> list[NearMiss]:
@@ -255,7 +262,7 @@ class Store:
             between=_between(EVERYTHING, after, None),
             limit=sql.Literal(limit),
         )
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             rows = connection.cursor(row_factory=dict_row).execute(query).fetchall()
         failed = [_first_failed(wanted, row.pop("met")) for row in rows]
         return [NearMiss(Summary(**row), text) for row, text in zip(rows, failed, strict=True)]
@@ -281,7 +288,7 @@ class Store:
             UNION ALL SELECT name, value, count, place FROM counted WHERE place <= {values}
             ORDER BY name, place"""
         ).format(wanted=wanted.sql, most=sql.Literal(most), values=sql.Literal(values))
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             (_, _, counted, _), *rows = connection.execute(query).fetchall()
         found: dict[str, list[tuple[str, int]]] = {}
         for name, value, count, _ in rows:
@@ -293,7 +300,7 @@ class Store:
         query: LiteralString = f"""
             SELECT {SUMMARY_COLUMNS}, m.body, m.message_id, m.attributes, m.sent_at, m.received_at
             FROM messages m WHERE m.seq = %s"""
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             return connection.cursor(row_factory=class_row(StoredMessage)).execute(query, [seq]).fetchone()
 
     @contextlib.contextmanager

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -75,12 +76,23 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- PostgreSQL
 
 
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a temporary folder that PostgreSQL can use, whose server is another user if we are root.
+
+    Not one of pytest's: each of its sessions closes the folder above all of them to other users.
+    """
+    with tempfile.TemporaryDirectory(prefix="fanout-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    process = server.start()
-    yield server
-    stop_all([process], 5)
+def postgres() -> Iterator[Postgres]:
+    with open_folder() as folder:
+        server = Postgres(folder)
+        process = server.start()
+        yield server
+        stop_all([process], 5)
 
 
 @pytest.fixture
@@ -202,7 +214,7 @@ class Service:
             return False
 
     def log(self) -> str:
-        return self.process.log_file.read_text()
+        return self.process.log_file.read_text() if self.process.log_file.exists() else ""
 
 
 @pytest.fixture
