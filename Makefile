@@ -9,19 +9,21 @@ SERVICES := producer consumer viewer
 BASE ?= python:3.13-slim
 DOCKER ?= docker
 COMPOSE ?= $(shell $(DOCKER) compose version >/dev/null 2>&1 && echo $(DOCKER) compose || echo docker-compose)
+KUBECTL ?= kubectl
 # BRANCH-SHA, as a tag may be written; -dirty where the images hold what no commit does.
 BRANCH = $(shell git rev-parse --abbrev-ref HEAD | tr -c 'A-Za-z0-9_.\n' -)
 TAG ?= $(BRANCH)-$(shell git rev-parse --short HEAD)$(if $(shell git status --porcelain),-dirty)
 SOURCE ?= $(or $(shell git remote get-url origin 2>/dev/null | sed 's,//[^/@]*@,//,'),unknown)
 # What `make images` tags: `latest` is what the manifests and compose.yaml name.
 IMAGE_TAGS ?= latest $(TAG)
+OVERLAY ?= release
 
 export VIRTUAL_ENV_DISABLE_PROMPT := 1
-export DOCKER
+export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-containers lint types format lock localstack clean distclean
-.PHONY: images push compose compose-down
+.PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +81,27 @@ compose: images ## the whole system by docker compose, until it is ready
 
 compose-down: ## stop it again (VOLUMES=1: and remove what was stored)
 	$(COMPOSE) down $(if $(VOLUMES),--volumes)
+
+deploy: images ## images, manifests and a wait until all is ready, on minikube, kind, k3d or Docker Desktop
+	@kubernetes/deploy.sh
+
+forward: ## the page of the cluster at http://localhost:5000
+	$(KUBECTL) port-forward service/viewer $(or $(VIEWER_PORT),5000):5000
+
+undeploy: ## remove it from the cluster, with all that was stored
+	@kubernetes/undeploy.sh
+
+secret: ## give the cluster a random database password in place of the one for development
+	@kubernetes/secret.sh
+
+release: registry ## deploy what `make push` pushed, by a kustomize overlay (REGISTRY=…, OVERLAY=release or aws)
+	@overlays/release.sh $(OVERLAY) $(REGISTRY) $(TAG)
+
+# The line above the file's text stays, what follows it is written anew.
+manifests: ## write localstack-init's file into its ConfigMap
+	@sed '/create_resources.py: |/q' kubernetes/localstack-init.yaml >kubernetes/localstack-init.new
+	@sed 's/^./    &/' localstack-init/create_resources.py >>kubernetes/localstack-init.new
+	@mv kubernetes/localstack-init.new kubernetes/localstack-init.yaml
 
 .PHONY: registry
 registry:
