@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -75,11 +76,14 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    process = server.start()
-    yield server
-    stop_all([process], 5)
+def postgres() -> Iterator[Postgres]:
+    # Not in pytest's own folder: each run of pytest closes that to other users, so a run beside this one would
+    # take its data from PostgreSQL, which will not run as root.
+    with tempfile.TemporaryDirectory(prefix="fanout-postgres-") as folder:
+        server = Postgres(Path(folder))
+        process = server.start()
+        yield server
+        stop_all([process], 5)
 
 
 @pytest.fixture
@@ -259,7 +263,6 @@ class Viewed:
 
     viewer: Service
     store: Store
-    database_url: str
 
     @property
     def url(self) -> str:
@@ -275,15 +278,14 @@ def shared_viewer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) 
     ):
         viewer = start("viewer", {"DATABASE_URL": database_url, **aws_environment(free_port())})
         store = Store(database_url)
-        yield Viewed(viewer, store, database_url)
+        yield Viewed(viewer, store)
         store.close()
 
 
 @pytest.fixture
 def viewed(shared_viewer: Viewed) -> Viewed:
     """The shared viewer with an empty store; AWS is away, which reading does not need."""
-    with psycopg.connect(shared_viewer.database_url) as connection:
-        connection.execute("TRUNCATE messages")
+    requests.delete(f"{shared_viewer.url}/api/messages?all=1", timeout=10).raise_for_status()
     return shared_viewer
 
 

@@ -1,23 +1,26 @@
 """The viewer's web application: the page, and where every other route comes from."""
 
 import psycopg
-from flask import Flask, Response, render_template
+from flask import Flask, Response, render_template, request
 
 from pipeline.aws import Topic
 from pipeline.health import Health, health_blueprint
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import DATABASE_ERRORS, explain
+from pipeline.search import EVERYTHING
 from pipeline.store import Store
 from viewer.api import api_blueprint
+from viewer.parameters import search
 from viewer.stream import HEARTBEAT_SECONDS, stream_blueprint
 from viewer.tail import Tail
 from viewer.views import SUMMARY_FIELDS, summary_view
+from viewer.waiting import Asked, look
 from viewer.words import clock, duration
 
 # The schema may be missing for a moment, until the first service has created it.
 READING_ERRORS = (*DATABASE_ERRORS, psycopg.errors.UndefinedTable)
 
-ROWS = 50
+ROWS = 30
 # The largest message SNS takes is 256 KiB; as JSON each of its characters may take six bytes.
 LARGEST_REQUEST_BYTES = 2 * 1024 * 1024
 
@@ -49,13 +52,25 @@ def create_app(
 
     @app.get("/")
     def page() -> tuple[str, int]:
+        problem = None
         try:
-            found = store.find(limit=ROWS)
+            asked = Asked(search(), limit=ROWS)
+        except Problem as wrong:
+            asked, problem = Asked(EVERYTHING, limit=ROWS), wrong.detail
+        try:
+            found = look(store, tail, asked)
         except READING_ERRORS as error:
             return render_template("unavailable.html", reason=explain(error)), 503
-        messages = [summary_view(message) for message in found]
-        blank = dict.fromkeys(SUMMARY_FIELDS)
-        return render_template("page.html", messages=messages, blank=blank, topic=topic.name, rows=ROWS), 200
+        return render_template(
+            "page.html",
+            messages=[summary_view(message) for message in found.messages],
+            newest=found.cursor,
+            blank=dict.fromkeys(SUMMARY_FIELDS),
+            q=request.args.get("q", ""),
+            problem=problem,
+            topic=topic.name,
+            rows=ROWS,
+        ), 200
 
     @app.after_request
     def add_security_headers(response: Response) -> Response:

@@ -45,7 +45,7 @@ def stream_blueprint(store: Store, tail: Tail, heartbeat_seconds: float) -> Blue
         if start is None:
             start = cursor("after", request.args.get("after"))
         if start is None:
-            start = store.newest()
+            start = tail.newest()
         follower = Follower(store, tail, search(), gaps=flag("gaps"))
         return Response(
             _events(follower, tail, start, heartbeat_seconds),
