@@ -21,6 +21,7 @@ import requests
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
+from pydantic import SecretStr
 
 from local.emulators import RESOURCES, aws_environment, start_emulator
 from local.postgres import Postgres
@@ -29,6 +30,7 @@ from pipeline.aws import Topic, sns_client
 from pipeline.health import Health
 from pipeline.store import Store
 from viewer.app import create_app
+from viewer.settings import ViewerSettings
 from viewer.tail import Tail
 
 Value = TypeVar("Value")
@@ -77,8 +79,8 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    # Not in pytest's own folder: each run of pytest closes that to other users, so a run beside this one would
-    # take its data from PostgreSQL, which will not run as root.
+    # Not in pytest's own folder: each run of pytest closes that to other users, so that a run beside this one
+    # would take its data from PostgreSQL, which will not run as root.
     with tempfile.TemporaryDirectory(prefix="fanout-postgres-") as folder:
         server = Postgres(Path(folder))
         process = server.start()
@@ -248,7 +250,8 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
         thread.start()
         tails.append((tail, thread))
         health = Health(60, {"database": store.check})
-        app = create_app(store, Topic(sns_client(), topic or "broadcasts"), tail, health, **options)
+        settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
+        app = create_app(store, Topic(sns_client(), topic or "broadcasts"), tail, health, settings)
         return app.test_client()
 
     yield open_viewer

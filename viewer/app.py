@@ -10,8 +10,11 @@ from pipeline.retry import DATABASE_ERRORS, explain
 from pipeline.search import EVERYTHING
 from pipeline.store import Store
 from viewer.api import api_blueprint
+from viewer.doors import guard
+from viewer.export import export_blueprint
 from viewer.parameters import search
-from viewer.stream import HEARTBEAT_SECONDS, stream_blueprint
+from viewer.settings import ViewerSettings
+from viewer.stream import stream_blueprint
 from viewer.tail import Tail
 from viewer.views import SUMMARY_FIELDS, summary_view
 from viewer.waiting import Asked, look
@@ -39,15 +42,17 @@ def create_app(
     topic: Topic,
     tail: Tail,
     health: Health,
-    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    settings: ViewerSettings,
 ) -> Flask:
     """Return the application; everything that it talks to comes in here."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
     app.register_blueprint(health_blueprint(health))
     app.register_blueprint(api_blueprint(store, tail, topic))
-    app.register_blueprint(stream_blueprint(store, tail, heartbeat_seconds))
+    app.register_blueprint(stream_blueprint(store, tail, settings))
+    app.register_blueprint(export_blueprint(store, tail, allowed=settings.export))
     answer_problems_as_documents(app)
+    guard(app, settings)
     app.jinja_env.filters.update(clock=clock, duration=duration)
 
     @app.get("/")
@@ -69,6 +74,8 @@ def create_app(
             q=request.args.get("q", ""),
             problem=problem,
             topic=topic.name,
+            read_only=settings.read_only,
+            export=settings.export,
             rows=ROWS,
         ), 200
 
