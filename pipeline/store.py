@@ -295,13 +295,26 @@ class Store:
             found.setdefault(name, []).append((value, count))
         return Facets(counted, counted < most, found)
 
+    def read(
+        self, wanted: Search = EVERYTHING, *, limit: int, after: int, before: int | None = None
+    ) -> list[StoredMessage]:
+        """Return up to `limit` messages whole, oldest first: those that follow that seq directly."""
+        return self._read(_between(wanted, after, before), limit)
+
     def get(self, seq: int) -> StoredMessage | None:
         """Return one message whole, or None."""
-        query: LiteralString = f"""
-            SELECT {SUMMARY_COLUMNS}, m.body, m.message_id, m.attributes, m.sent_at, m.received_at
-            FROM messages m WHERE m.seq = %s"""
+        found = self._read(sql.SQL("m.seq = {}").format(sql.Literal(seq)), 1)
+        return found[0] if found else None
+
+    def _read(self, condition: sql.Composable, limit: int) -> list[StoredMessage]:
+        query = sql.SQL("SELECT {}, {} FROM messages m WHERE {} ORDER BY m.seq LIMIT {}").format(
+            sql.SQL(SUMMARY_COLUMNS),
+            sql.SQL("m.body, m.message_id, m.attributes, m.sent_at, m.received_at"),
+            condition,
+            sql.Literal(limit),
+        )
         with self.connection() as connection:
-            return connection.cursor(row_factory=class_row(StoredMessage)).execute(query, [seq]).fetchone()
+            return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Callable[[float], bool]]:

@@ -21,6 +21,7 @@ import requests
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
+from pydantic import SecretStr
 
 from local.emulators import RESOURCES, aws_environment, start_emulator
 from local.postgres import Postgres
@@ -29,6 +30,7 @@ from pipeline.aws import Topic, sns_client
 from pipeline.health import Health
 from pipeline.store import Store
 from viewer.app import create_app
+from viewer.settings import ViewerSettings
 from viewer.tail import Tail
 
 Value = TypeVar("Value")
@@ -263,7 +265,8 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
         thread.start()
         tails.append((tail, thread))
         health = Health(60, {"database": store.check})
-        app = create_app(store, Topic(sns_client(), topic or "broadcasts"), tail, health, **options)
+        settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
+        app = create_app(store, Topic(sns_client(), topic or "broadcasts"), tail, health, settings)
         return app.test_client()
 
     yield open_viewer
@@ -278,7 +281,6 @@ class Viewed:
 
     viewer: Service
     store: Store
-    database_url: str
 
     @property
     def url(self) -> str:
@@ -294,15 +296,14 @@ def shared_viewer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) 
     ):
         viewer = start("viewer", {"DATABASE_URL": database_url, **aws_environment(free_port())})
         store = Store(database_url)
-        yield Viewed(viewer, store, database_url)
+        yield Viewed(viewer, store)
         store.close()
 
 
 @pytest.fixture
 def viewed(shared_viewer: Viewed) -> Viewed:
     """The shared viewer with an empty store; AWS is away, which reading does not need."""
-    with psycopg.connect(shared_viewer.database_url) as connection:
-        connection.execute("TRUNCATE messages, failures CASCADE")
+    requests.delete(f"{shared_viewer.url}/api/messages?all=1", timeout=10).raise_for_status()
     return shared_viewer
 
 

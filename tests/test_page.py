@@ -1,15 +1,18 @@
 """The page, in a real browser, as its readers meet it."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import boto3
+import pytest
 from playwright.sync_api import Page, expect
 
 from local.emulators import aws_environment
 from pipeline.store import Store
 from tests.conftest import Names, Service, Viewed, free_port
-from tests.examples import arrival
+from tests.examples import arrival, raw_arrival
 
 StartService = Callable[..., Service]
 
@@ -131,3 +134,187 @@ def test_a_phone_scrolls_in_one_direction_only(page: Page, viewed: Viewed) -> No
     open_page(page, viewed)
 
     assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.locator("tr.message").first.click()
+    expect(page.locator("#detail .content")).to_contain_text("xxx")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.get_by_role("button", name="back to the list").click()
+    expect(page.locator("#detail")).to_be_hidden()
+
+
+# ---- one message
+
+
+def test_a_message_is_shown_as_published_with_long_integers_and_the_order_of_its_keys(
+    page: Page, viewed: Viewed
+) -> None:
+    body = (
+        '{"zebra": 12345678901234567890, "apple": 1.50, "same": 1, "same": 2, "link": "https://example.com/"}'
+    )
+    viewed.store.add([raw_arrival(body)])
+    open_page(page, viewed)
+
+    content = page.locator("#detail .content")
+    expect(content).to_contain_text("zebra: 12345678901234567890")
+    assert content.locator(".key").all_inner_texts() == ["zebra", "apple", "same", "same", "link"]
+    assert content.locator(".scalar").all_inner_texts() == ["12345678901234567890", "1.50", "1", "2"]
+    expect(content.locator("a")).to_have_attribute("rel", "noreferrer")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (HOSTILE, HOSTILE),
+        (json.dumps({"text": HOSTILE}), HOSTILE),
+        ('{"deep":' * 10_000 + "1" + "}" * 10_000, "deep"),
+        ("[" * 10_000 + "]" * 10_000, "["),
+        (json.dumps({"text": "x" * 1024 * 1024}), "1.0 MiB"),
+        (json.dumps([{"n": number} for number in range(30_000)]), "show all"),
+        ('{"half": "\\ud800", "nul": "\\u0000"}', "half"),
+        ("\x1b[31mred \u202e right to left", "[31mred"),
+        ('{"cut": ', '{"cut":'),
+    ],
+    ids=["markup", "JSON", "deep", "deep list", "1 MiB", "long list", "escapes", "terminal", "cut off"],
+)
+def test_hostile_content_is_shown_harmlessly(page: Page, viewed: Viewed, body: str, expected: str) -> None:
+    viewed.store.add([raw_arrival(body)])
+    open_page(page, viewed)
+
+    for pane in ("Data", "Attributes", "Timeline", "Raw"):
+        page.get_by_role("tab", name=pane).click()
+        expect(page.locator("#detail .content")).not_to_be_empty()
+    page.get_by_role("tab", name="Data").click()
+
+    expect(page.locator("#detail .content")).to_contain_text(expected)
+    assert "run" not in page.title()
+    assert page.locator("#detail script, #detail img").count() == 0
+
+
+def test_the_address_holds_what_is_shown_and_back_works(page: Page, viewed: Viewed) -> None:
+    first, second = viewed.store.add([arrival("first"), arrival("second")])
+    open_page(page, viewed)
+    title = page.locator("#detail h2")
+    expect(title).to_have_text("second")
+
+    page.get_by_text("first", exact=True).click()
+    expect(title).to_have_text("first")
+    page.get_by_role("tab", name="Raw").click()
+    expect(page).to_have_url(f"{viewed.url}/?m={first}&pane=raw")
+    page.reload()
+    expect(title).to_have_text("first")
+    expect(page.get_by_role("tab", name="Raw")).to_have_attribute("aria-selected", "true")
+    page.get_by_text("second", exact=True).click()
+    expect(page).to_have_url(f"{viewed.url}/?m={second}&pane=raw")
+    page.go_back()
+    expect(title).to_have_text("first")
+    page.go_back()
+    expect(page.get_by_role("tab", name="Data")).to_have_attribute("aria-selected", "true")
+
+
+# ---- search
+
+
+def test_a_search_filters_what_is_stored_and_what_arrives(page: Page, viewed: Viewed) -> None:
+    viewed.store.add([arrival("red one"), arrival("blue one")])
+    open_page(page, viewed)
+
+    page.get_by_role("searchbox").fill("red")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.locator("tr.message")).to_have_count(1)
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    viewed.store.add([arrival("blue two"), arrival("red two")])
+    expect(page.locator("tr.message")).to_have_count(2)
+
+    assert shown(page) == ["red two", "red one"]
+    page.reload()
+    assert shown(page) == ["red two", "red one"]
+    page.go_back()
+    expect(page.locator("tr.message")).to_have_count(4)
+
+
+def test_a_wrong_search_says_what_is_wrong(page: Page, viewed: Viewed) -> None:
+    open_page(page, viewed)
+    page.get_by_role("searchbox").fill("larger:big")
+    page.get_by_role("searchbox").press("Enter")
+
+    expect(page.get_by_role("alert")).to_contain_text("should be a size")
+
+
+def test_values_are_chosen_and_excluded_by_their_counts(page: Page, viewed: Viewed) -> None:
+    viewed.store.add([arrival("a", type="x"), arrival("b", type="x"), arrival("c", type="y")])
+    open_page(page, viewed)
+
+    page.get_by_text("type", exact=True).click()
+    page.get_by_role("button", name="x 2").click()
+    expect(page.locator("tr.message")).to_have_count(2)
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.locator("tr.message")).to_have_count(3)
+    page.get_by_text("type", exact=True).click()
+    page.get_by_role("button", name="exclude x").click()
+
+    expect(page.get_by_role("searchbox")).to_have_value("-type:x")
+    expect(page.locator("tr.message")).to_have_count(1)
+
+
+# ---- live
+
+
+def test_a_paused_list_stays_as_it_is_and_loses_nothing(page: Page, viewed: Viewed) -> None:
+    viewed.store.add([arrival("before")])
+    open_page(page, viewed)
+    page.get_by_role("button", name="pause").click()
+
+    viewed.store.add([arrival(f"while paused {number}") for number in range(250)])
+    expect(page.locator("#news")).to_have_text("▲ 250 new (paused)")
+    assert shown(page) == ["before"]
+    page.locator("#news").click()
+
+    expect(page.locator("tr.message").first).to_contain_text("while paused 249")
+    page.get_by_role("button", name="more between").click()
+    expect(page.locator("tr.message")).to_have_count(251)
+    assert shown(page) == [f"while paused {number}" for number in reversed(range(250))] + ["before"]
+
+
+def test_older_messages_come_as_the_reader_scrolls(page: Page, viewed: Viewed) -> None:
+    viewed.store.add([arrival(f"message {number}") for number in range(100)])
+    open_page(page, viewed)
+
+    for _ in range(3):
+        count = page.locator("tr.message").count()
+        page.locator("#older").scroll_into_view_if_needed()
+        expect(page.locator("tr.message")).not_to_have_count(count)
+    viewed.store.add([arrival("meanwhile")])
+
+    expect(page.locator("#news")).to_have_text("▲ 1 new")
+    assert shown(page) == [f"message {number}" for number in reversed(range(100))]
+
+
+def test_tabs_of_one_browser_share_one_stream(page: Page, viewed: Viewed) -> None:
+    streams: list[str] = []
+    page.context.on("request", lambda r: streams.append(r.url) if "/api/stream" in r.url else None)
+    open_page(page, viewed)
+    viewed.store.add([arrival("one")])
+    others = [page.context.new_page() for _ in range(7)]
+    for other in others:
+        open_page(other, viewed)
+
+    viewed.store.add([arrival("two")])
+    for other in [page, *others]:
+        expect(other.locator("tr.message")).to_have_count(2)
+    assert len(streams) == 1
+    page.close()  # another tab takes over where this one stood
+    viewed.store.add([arrival("three")])
+
+    for other in others:
+        expect(other.locator("tr.message")).to_have_count(3)
+        assert shown(other) == ["three", "two", "one"]
+    assert len(streams) == 2
+
+
+def test_a_proxy_that_holds_the_stream_back_is_worked_around(page: Page, viewed: Viewed) -> None:
+    page.route("**/api/stream*", lambda _: None)  # never answered
+    page.goto(viewed.url)
+    viewed.store.add([arrival("through the proxy")])
+
+    expect(page.locator("tr.message")).to_have_count(1, timeout=10_000)
+    expect(page.locator("#connection")).to_have_attribute("title", re.compile("long polling"))

@@ -60,6 +60,21 @@ def test_a_stream_resumes_after_the_last_event_without_gap_or_repeat(
     assert received == [*seqs[3:], received[-1]]
 
 
+def test_what_was_deleted_does_not_come_back_on_a_stream(open_viewer: OpenViewer, store: Store) -> None:
+    viewer = open_viewer(store)
+    events = open_stream(viewer)
+    next(events)
+    store.add([arrival("deleted")])
+    next(events)
+
+    viewer.delete("/api/messages?all=1")
+    events = open_stream(viewer, "?after=0")
+    next(events)
+    [seq] = store.add([arrival("new")])
+
+    assert seq_of(next(events)) == seq
+
+
 def test_a_reader_who_asked_for_gaps_is_told_what_was_passed_over(
     open_viewer: OpenViewer, store: Store
 ) -> None:

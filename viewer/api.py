@@ -35,7 +35,7 @@ def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
             search=search(),
             limit=max(count, number("limit", default=50, most=MOST_LISTED)),
             before=cursor("before", request.args.get("before")),
-            after=_after(store),
+            after=_after(tail),
         )
         seconds = number("wait", default=0, least=0, most=LONGEST_WAIT_SECONDS)
         found = wait_for(store, tail, asked, count, seconds)
@@ -63,7 +63,9 @@ def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
         wanted = search()
         if not wanted.conditions and not flag("all"):
             raise Problem(400, "q should say what to delete; all=1 deletes everything", parameter="q")
-        return _json({"deleted": store.delete(wanted)})
+        deleted = store.delete(wanted)
+        tail.forget()
+        return _json({"deleted": deleted})
 
     @blueprint.get("/<int:seq>")
     def read_message(seq: int) -> Response:
@@ -72,6 +74,16 @@ def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
         if message is None:
             raise Problem(404, f"no message {seq} is stored")
         return _json(whole_view(message))
+
+    @blueprint.get("/<int:seq>/body")
+    def download_body(seq: int) -> Response:
+        refuse_unknown()
+        message = store.get(seq)
+        if message is None:
+            raise Problem(404, f"no message {seq} is stored")
+        # As text whatever it holds, and as a file: no browser opens it as a page of ours.
+        name = f"attachment; filename=message-{seq}.txt"
+        return Response(message.body, mimetype="text/plain", headers={"Content-Disposition": name})
 
     @blueprint.post("")
     def publish_message() -> Response:
@@ -83,10 +95,10 @@ def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
     return blueprint
 
 
-def _after(store: Store) -> int | None:
+def _after(tail: Tail) -> int | None:
     """Return the cursor `after`; `now` is the newest there is."""
     value = request.args.get("after")
-    return store.newest() if value == "now" else cursor("after", value)
+    return tail.newest() if value == "now" else cursor("after", value)
 
 
 def _message_from_request() -> Message:

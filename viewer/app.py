@@ -1,23 +1,29 @@
 """The viewer's web application: the page, and where every other route comes from."""
 
 import psycopg
-from flask import Flask, Response, render_template
+from flask import Flask, Response, render_template, request
 
 from pipeline.aws import Topic
 from pipeline.health import Health, health_blueprint
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import DATABASE_ERRORS, explain
+from pipeline.search import EVERYTHING
 from pipeline.store import Store
 from viewer.api import api_blueprint
-from viewer.stream import HEARTBEAT_SECONDS, stream_blueprint
+from viewer.doors import guard
+from viewer.export import export_blueprint
+from viewer.parameters import search
+from viewer.settings import ViewerSettings
+from viewer.stream import stream_blueprint
 from viewer.tail import Tail
 from viewer.views import SUMMARY_FIELDS, summary_view
+from viewer.waiting import Asked, look
 from viewer.words import clock, duration
 
 # The schema may be missing for a moment, until the first service has created it.
 READING_ERRORS = (*DATABASE_ERRORS, psycopg.errors.UndefinedTable)
 
-ROWS = 50
+ROWS = 30
 # The largest message SNS takes is 256 KiB; as JSON each of its characters may take six bytes.
 LARGEST_REQUEST_BYTES = 2 * 1024 * 1024
 
@@ -36,26 +42,42 @@ def create_app(
     topic: Topic,
     tail: Tail,
     health: Health,
-    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    settings: ViewerSettings,
 ) -> Flask:
     """Return the application; everything that it talks to comes in here."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
     app.register_blueprint(health_blueprint(health))
     app.register_blueprint(api_blueprint(store, tail, topic))
-    app.register_blueprint(stream_blueprint(store, tail, heartbeat_seconds))
+    app.register_blueprint(stream_blueprint(store, tail, settings))
+    app.register_blueprint(export_blueprint(store, tail, allowed=settings.export))
     answer_problems_as_documents(app)
+    guard(app, settings)
     app.jinja_env.filters.update(clock=clock, duration=duration)
 
     @app.get("/")
     def page() -> tuple[str, int]:
+        problem = None
         try:
-            found = store.find(limit=ROWS)
+            asked = Asked(search(), limit=ROWS)
+        except Problem as wrong:
+            asked, problem = Asked(EVERYTHING, limit=ROWS), wrong.detail
+        try:
+            found = look(store, tail, asked)
         except READING_ERRORS as error:
             return render_template("unavailable.html", reason=explain(error)), 503
-        messages = [summary_view(message) for message in found]
-        blank = dict.fromkeys(SUMMARY_FIELDS)
-        return render_template("page.html", messages=messages, blank=blank, topic=topic.name, rows=ROWS), 200
+        return render_template(
+            "page.html",
+            messages=[summary_view(message) for message in found.messages],
+            newest=found.cursor,
+            blank=dict.fromkeys(SUMMARY_FIELDS),
+            q=request.args.get("q", ""),
+            problem=problem,
+            topic=topic.name,
+            read_only=settings.read_only,
+            export=settings.export,
+            rows=ROWS,
+        ), 200
 
     @app.after_request
     def add_security_headers(response: Response) -> Response:

@@ -10,20 +10,20 @@ can follow: where there is too much, a `gap` event says which messages were pass
 
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
+from pipeline.problems import Problem
 from pipeline.search import Search
 from pipeline.store import Store, Summary
 from viewer.parameters import SEARCH_PARAMETERS, cursor, flag, refuse_unknown, search
+from viewer.settings import ViewerSettings
 from viewer.tail import PAGE, Tail
 from viewer.views import summary_view
 
-# Keeps proxies from closing an idle stream, and tells this process that the reader is gone.
-HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1000
 
 SINGLE_PER_SECOND = 20
@@ -34,9 +34,10 @@ MOST_PER_SECOND = 500
 NEWEST_AFTER_GAP = 50
 
 
-def stream_blueprint(store: Store, tail: Tail, heartbeat_seconds: float) -> Blueprint:
-    """Return `GET /api/stream`; without messages it says something every `heartbeat_seconds`."""
+def stream_blueprint(store: Store, tail: Tail, settings: ViewerSettings) -> Blueprint:
+    """Return `GET /api/stream`."""
     blueprint = Blueprint("stream", __name__)
+    open_streams: Counter[str] = Counter()  # by the reader's address
 
     @blueprint.get("/api/stream")
     def stream() -> Response:
@@ -45,16 +46,27 @@ def stream_blueprint(store: Store, tail: Tail, heartbeat_seconds: float) -> Blue
         if start is None:
             start = cursor("after", request.args.get("after"))
         if start is None:
-            start = store.newest()
+            start = tail.newest()
         follower = Follower(store, tail, search(), gaps=flag("gaps"))
+        reader = request.remote_addr or ""
+        if open_streams[reader] >= settings.max_streams_per_client:
+            raise Problem(429, f"{reader} has {open_streams[reader]} streams open already")
         return Response(
-            _events(follower, tail, start, heartbeat_seconds),
+            _counted(open_streams, reader, _events(follower, tail, start, settings.heartbeat_seconds)),
             mimetype="text/event-stream",
             # X-Accel-Buffering: nginx would hold events back otherwise.
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )
 
     return blueprint
+
+
+def _counted(open_streams: Counter[str], reader: str, events: Iterator[str]) -> Iterator[str]:
+    open_streams[reader] += 1
+    try:
+        yield from events
+    finally:
+        open_streams[reader] -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,7 @@ def _events(follower: Follower, tail: Tail, seq: int, heartbeat_seconds: float) 
     # Sent at once, so that the reader knows that the stream is open, and that nothing in between buffers it.
     yield f"retry: {RETRY_MILLISECONDS}\nevent: ready\ndata: {json.dumps({'after': seq})}\n\n"
     written = time.monotonic()
+    # A heartbeat keeps proxies from closing an idle stream, and tells this process that the reader is gone.
     while not tail.stopping:
         gap, messages, seq = follower.next(seq, heartbeat_seconds)
         if messages:

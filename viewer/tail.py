@@ -60,6 +60,21 @@ class Tail:
         """Whether followers should go."""
         return self._stop.is_set()
 
+    def newest(self) -> int:
+        """Return the newest seq there is, or was before it was deleted: a place to go on from.
+
+        Raises psycopg.OperationalError while the store cannot be reached.
+        """
+        stored = self._store.newest()
+        with self._changed:
+            return max(stored, self._newest)
+
+    def forget(self) -> None:
+        """Remember nothing of what was stored: some of it has been deleted."""
+        with self._changed:
+            self._kept.clear()
+            self._floor = self._newest
+
     def wait(self, seq: int, timeout: float) -> int:
         """Return the newest seq once it is above `seq`, or after `timeout` seconds, or when stopping."""
         with self._changed:

@@ -39,7 +39,7 @@ def wait_for(store: Store, tail: Tail, asked: Asked, count: int, seconds: float)
     """Return what is asked for, once at least `count` are there, or after so many seconds what there is."""
     deadline = time.monotonic() + seconds
     while True:
-        found = look(store, asked)
+        found = look(store, tail, asked)
         left = deadline - time.monotonic()
         if len(found.messages) >= count or left <= 0:
             return found
@@ -49,10 +49,10 @@ def wait_for(store: Store, tail: Tail, asked: Asked, count: int, seconds: float)
             raise Problem(503, "the viewer is stopping; ask again")
 
 
-def look(store: Store, asked: Asked) -> Found:
+def look(store: Store, tail: Tail, asked: Asked) -> Found:
     """Return what there is now."""
     # Read first: what is stored in between is in the answer, or after its cursor.
-    newest = store.newest()
+    newest = tail.newest()
     messages = store.find(asked.search, limit=asked.limit, before=asked.before, after=asked.after)
     highest = messages[0].seq if messages else 0
     more_follow = asked.after is not None and asked.before is None and len(messages) == asked.limit
