@@ -22,13 +22,16 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row
 from psycopg_pool import ConnectionPool
 
-from pipeline.message import Delivery, Message, storable
+from pipeline.message import Delivery, storable
 from pipeline.search import EVERYTHING, Search, index_terms
 
 CHANNEL = "fanout_messages"
-# Two arbitrary numbers of ours, for pg_advisory_xact_lock.
+# Arbitrary numbers of ours, for pg_advisory_xact_lock.
 SCHEMA_LOCK = 7_266_001
 APPEND_LOCK = 7_266_002
+PRUNE_LOCK = 7_266_003
+
+PRUNED_AT_ONCE = 2000
 
 CONNECT_TIMEOUT_SECONDS = 5
 
@@ -105,6 +108,17 @@ INSERT: LiteralString = """
     ON CONFLICT (identity) DO NOTHING
     RETURNING seq"""
 
+INSERT_DUPLICATE: LiteralString = """
+    INSERT INTO duplicates (seq, message_id, receive_count, sent_at, received_at)
+    SELECT seq, %(message_id)s, %(receive_count)s, %(sent_at)s, %(received_at)s
+    FROM messages WHERE identity = %(identity)s"""
+
+PRUNE: LiteralString = """
+    DELETE FROM messages WHERE seq IN (
+        SELECT seq FROM messages
+        WHERE seq <= (SELECT seq FROM messages ORDER BY seq DESC OFFSET %(keep)s LIMIT 1)
+        ORDER BY seq LIMIT %(most)s)"""
+
 
 class Store:
     """Messages in PostgreSQL. Every method raises psycopg.OperationalError while it cannot be reached."""
@@ -125,6 +139,10 @@ class Store:
         )
         self._pool.open()
 
+    def connection(self) -> contextlib.AbstractContextManager[psycopg.Connection]:
+        """Lend a connection for one transaction, which commits at the end of the block."""
+        return self._pool.connection()
+
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
@@ -142,16 +160,36 @@ class Store:
             if row != (True,):
                 raise psycopg.OperationalError("the schema is not created yet")
 
-    def add(self, arrivals: Sequence[tuple[Message, Delivery]]) -> list[int | None]:
+    def add(self, deliveries: Sequence[Delivery]) -> list[int | None]:
         """Store new messages durably in one transaction; return each one's seq, None for one already there.
 
-        Listeners are notified as the transaction commits.
+        Of one already there only the further delivery is noted. Listeners are notified as it commits.
         """
-        with self._pool.connection() as connection, connection.pipeline(), connection.cursor() as cursor:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
-            cursor.executemany(INSERT, [_row(*arrival) for arrival in arrivals], returning=True)
-            connection.execute(f"NOTIFY {CHANNEL}")
-            return [row[0] if (row := result.fetchone()) else None for result in cursor.results()]
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            with connection.pipeline():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+                cursor.executemany(INSERT, [_row(delivery) for delivery in deliveries], returning=True)
+                connection.execute(f"NOTIFY {CHANNEL}")
+            seqs = [row[0] if (row := result.fetchone()) else None for result in cursor.results()]
+            if duplicates := [one for one, seq in zip(deliveries, seqs, strict=True) if seq is None]:
+                cursor.executemany(INSERT_DUPLICATE, [_row(delivery) for delivery in duplicates])
+        return seqs
+
+    def prune(self, keep: int) -> int:
+        """Remove all but the newest `keep` messages, in short transactions; return how many were removed.
+
+        Only one process prunes at a time; in the others it returns 0 at once.
+        """
+        removed = 0
+        while True:
+            with self._pool.connection() as connection:
+                free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [PRUNE_LOCK]).fetchone()
+                if free != (True,):
+                    return removed
+                count = connection.execute(PRUNE, {"keep": keep, "most": PRUNED_AT_ONCE}).rowcount
+            removed += count
+            if count < PRUNED_AT_ONCE:
+                return removed
 
     def newest(self) -> int:
         """Return the highest seq, 0 if nothing is stored."""
@@ -308,7 +346,13 @@ def _connection_options() -> dict[str, Any]:
     }
 
 
-def _row(message: Message, delivery: Delivery) -> dict[str, Any]:
+def json_of(attributes: Mapping[str, str]) -> str:
+    """Return JSON that PostgreSQL can hold as jsonb."""
+    return json.dumps({storable(name): storable(value) for name, value in attributes.items()})
+
+
+def _row(delivery: Delivery) -> dict[str, Any]:
+    message = delivery.message
     return {
         "identity": message.identity,
         "source": storable(message.source),
@@ -322,7 +366,7 @@ def _row(message: Message, delivery: Delivery) -> dict[str, Any]:
         "size": len(message.body.encode("utf-8", "surrogatepass")),
         "message_id": delivery.message_id,
         "receive_count": delivery.receive_count,
-        "attributes": json.dumps({storable(k): storable(v) for k, v in delivery.attributes.items()}),
+        "attributes": json_of(delivery.attributes),
         "sent_at": delivery.sent_at,
         "received_at": delivery.received_at,
         "terms": index_terms(message, delivery.attributes),

@@ -35,7 +35,8 @@ from viewer.tail import Tail
 
 Value = TypeVar("Value")
 
-LOOPBACK_SERVICE = {"HOST": "127.0.0.1", "LOG_FORMAT": "json"}
+# A short poll lets a consumer stop at once.
+LOOPBACK_SERVICE = {"HOST": "127.0.0.1", "LOG_FORMAT": "json", "WAIT_TIME_SECONDS": "1"}
 
 
 def wait_for(condition: Callable[[], Value], seconds: float = 10, what: str = "the condition") -> Value:
@@ -160,9 +161,15 @@ def create(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 @pytest.fixture(params=["ministack", "localstack"])
-def names(request: pytest.FixtureRequest, create: Callable[..., Names]) -> Names:
+def emulator(request: pytest.FixtureRequest) -> str:
+    """Each emulator in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def names(emulator: str, create: Callable[..., Names]) -> Names:
     """A topic and a queue, on each emulator in turn."""
-    return create(request.param)
+    return create(emulator)
 
 
 @pytest.fixture
@@ -289,6 +296,8 @@ def shared_viewer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) 
 def viewed(shared_viewer: Viewed) -> Viewed:
     """The shared viewer with an empty store; AWS is away, which reading does not need."""
     requests.delete(f"{shared_viewer.url}/api/messages?all=1", timeout=10).raise_for_status()
+    with shared_viewer.store.connection() as connection:
+        connection.execute("TRUNCATE failures")
     return shared_viewer
 
 

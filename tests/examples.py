@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.message import Delivery, Message, message_from_delivery
+from pipeline.message import Delivery, message_from_body
 
 
 def arrival(
@@ -18,8 +18,8 @@ def arrival(
     attributes: Mapping[str, str] | None = None,
     receive_count: int = 1,
     id: str | None = None,  # noqa: A002 - CloudEvents' word
-) -> tuple[Message, Delivery]:
-    """Return a message published now, or at `time`, with the delivery that brings it."""
+) -> Delivery:
+    """Return the delivery of a message that is published now, or at `time`."""
     now = datetime.now(UTC)
     event = {
         "specversion": "1.0",
@@ -40,16 +40,16 @@ def raw_arrival(
     time: datetime | None = None,
     attributes: Mapping[str, str] | None = None,
     receive_count: int = 1,
-) -> tuple[Message, Delivery]:
-    """Return whatever the text of an SQS message becomes."""
+) -> Delivery:
+    """Return the delivery of whatever the text of an SQS message becomes."""
     now = time or datetime.now(UTC)
-    delivery = Delivery(
-        message_id=str(uuid.uuid4()),
+    message_id = str(uuid.uuid4())
+    return Delivery(
+        message=message_from_body(body, text_id=message_id, text_source="/sqs/tests", published=now),
+        message_id=message_id,
         receipt_handle="handle",
-        body=body,
         receive_count=receive_count,
         sent_at=now,
         received_at=now,
         attributes=attributes or {},
     )
-    return message_from_delivery(delivery, "tests"), delivery

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from pipeline.retry import DATABASE_ERRORS, retry_until_stopped
+from pipeline.retry import DATABASE_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
 from pipeline.store import Store, Summary
 
@@ -31,6 +31,7 @@ class Tail:
     def __init__(self, store: Store, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Follow nothing until `run`; `beat` is called at each turn."""
         self._store, self._stop, self._beat = store, stop, beat
+        self._database = Dependency("database")
         self._changed = threading.Condition()
         # Guarded by _changed. Everything in the store after _floor and up to _newest is in _kept.
         self._kept: deque[Summary] = deque()
@@ -128,5 +129,5 @@ class Tail:
 
     def _retry(self, call: Callable[[], Result]) -> Result:
         return retry_until_stopped(
-            call, what="database", errors=DATABASE_ERRORS, stop=self._stop, beat=self._beat
+            call, dependency=self._database, errors=DATABASE_ERRORS, stop=self._stop, beat=self._beat
         )
