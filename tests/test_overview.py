@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from pipeline.failures import FailedTry, FailureLog
 from pipeline.samples import Depths, Samples, sample_end
 from pipeline.store import Store
-from tests.conftest import Names, Service, free_port, wait_for
+from tests.conftest import Names, Service, free_port
 from tests.examples import arrival, raw_arrival
 
 OpenViewer = Callable[..., FlaskClient]
@@ -112,8 +112,7 @@ def test_figures_are_of_what_is_stored(open_viewer: OpenViewer, store: Store) ->
 def test_samples_outlive_the_messages_they_are_of(open_viewer: OpenViewer, store: Store) -> None:
     store.add([arrival(number) for number in range(3)])
     samples = Samples(store)
-    end = wait_for(lambda: (end := sample_end(datetime.now(UTC))) > datetime.now(UTC) - timedelta(1) and end)
-    covering = end + timedelta(seconds=5)
+    covering = sample_end(datetime.now(UTC)) + timedelta(seconds=5)
 
     samples.record(covering, Depths(visible=7, in_flight=2, delayed=0, dead=1))
     samples.record(covering, Depths(visible=9))  # another viewer's

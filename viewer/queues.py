@@ -7,7 +7,7 @@ numbers only.
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,12 @@ from viewer.fetching import fetch_json
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 # The emulators' endpoints return every message with its body, whatever one asks for.
 MOST_LOOKED_AT = 1_000
 LOOK_TIMEOUT_SECONDS = 5
-COUNTS = (
+COUNTS: "tuple[QueueAttributeNameType, ...]" = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
@@ -102,7 +103,7 @@ class Queues:
     def _ask(self, endpoint: str, url: str) -> Iterator[Sequence[dict[str, Any]]]:
         """Yield what the endpoint shows, if it is of a kind that does."""
         shown = {"QueueUrl": url, "ShowInvisible": "true", "ShowDelayed": "true"}
-        answers = (
+        answers: tuple[tuple[str, dict[str, str], Callable[[Any], Sequence[dict[str, Any]]]], ...] = (
             ("/_aws/sqs/messages", shown, _localstack_messages),
             ("/_ministack/sqs/messages", {}, lambda document: _ministack_messages(document, url)),
         )

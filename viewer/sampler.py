@@ -34,4 +34,4 @@ class Sampler:
             queue, dead = self._queues.depths()
         except AWS_ERRORS:
             return Depths()
-        return Depths(queue.visible, queue.in_flight, queue.delayed, dead and dead.total)
+        return Depths(queue.visible, queue.in_flight, queue.delayed, dead.total if dead else None)

@@ -22,7 +22,7 @@ async function poll() {
 
 function draw({ services, topic, queue, dead_letter_queue: dead, store }) {
   rates.push(store.per_second);
-  if (rates.length > POINTS) rates.shift();
+  while (rates.length > POINTS) rates.shift();
   figures.replaceChildren(
     element("span", { title: "stored in the last ten seconds" }, `${store.per_second.toFixed(1)}/s`), spark(rates),
     element("span", { title: "from published to stored, in the last minute" },
@@ -33,10 +33,10 @@ function draw({ services, topic, queue, dead_letter_queue: dead, store }) {
     service("producer", services.producer),
     stage(topic.name, "topic", "up"),
     stage(queue.name, queue.reason ? "unknown" : depth(queue), queue.state, queue.reason, "waiting"),
-    ...(dead ? [stage(dead.name, `${number(deadTotal)} dead`, deadTotal ? "degraded" : "up", deadTotal ? "messages that failed too often" : "", "dead")] : []),
     service("consumer", services.consumer),
     stage("stored", number(store.total), "up"),
-    service("viewer", services.viewer));
+    service("viewer", services.viewer),
+    ...(dead ? [stage(dead.name, `${number(deadTotal)} dead`, deadTotal ? "degraded" : "up", deadTotal ? "messages that failed too often" : "", "dead")] : []));
   for (const broken of document.querySelectorAll("#broken")) {
     const parts = [...flow.children].filter((one) => ["down", "degraded", "unknown"].includes(one.dataset.state) && one.title);
     broken.replaceChildren(...parts.map((one) => element("li", {}, `${one.dataset.name}: ${one.title}`)));
@@ -61,6 +61,8 @@ function spark(values) {
   return shape("svg", { class: "spark", viewBox: `0 0 ${POINTS * 2} 16`, "aria-hidden": "true" }, shape("polyline", { points }));
 }
 
+// The line begins with what was before this page.
+ask("api/stats").then(({ points, width_seconds: width }) => rates.unshift(...points.slice(-POINTS + 1).map((point) => point.stored / width)), () => {});
 poll();
 setInterval(poll, POLL_MS);
 document.addEventListener("visibilitychange", poll);
