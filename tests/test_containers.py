@@ -80,6 +80,10 @@ class Container:
         """Return its log lines, each of which must be one JSON object."""
         return [json.loads(line) for line in docker("logs", self.id).splitlines()]
 
+    def count(self, message: str) -> int:
+        """Return how often it said so."""
+        return [line["message"] for line in self.log()].count(message)
+
     def kill(self) -> None:
         docker("kill", self.id)
 
@@ -328,6 +332,22 @@ def test_nothing_is_lost_and_all_carries_on_after_postgresql_was_lost(system: Sy
     for service in (consumer, viewer):
         service.wait_until_ready(HEALING_SECONDS - (time.monotonic() - back))
     assert system.started() == started
+
+
+def test_a_cut_network_to_postgresql_is_noticed_before_it_looks_like_a_stall(system: System) -> None:
+    postgres, services = system.container("postgres"), [system.container(s) for s in ("consumer", "viewer")]
+    network = f"{system.project}_default"
+    waits = [service.count("waiting for database") for service in services]
+    docker("network", "disconnect", network, postgres.id)
+
+    try:
+        # No packet says that PostgreSQL is gone. Liveness allows for STALL_SECONDS, a minute.
+        for service, before in zip(services, waits, strict=True):
+            wait_for(lambda s=service, n=before: s.count("waiting for database") > n, 40, "its noticing")
+    finally:
+        docker("network", "connect", "--alias", "postgres", network, postgres.id)
+    newest = system.newest()
+    wait_for(lambda: system.newest() > newest, HEALING_SECONDS, "a new message")
 
 
 def takes_connections(postgres: Container) -> bool:
