@@ -22,7 +22,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-containers lint types format lock localstack clean distclean
+.PHONY: help run test test-containers lint types format readme lock localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
@@ -48,6 +48,9 @@ types: $(VENV)/dev.txt ## static types
 format: $(VENV)/dev.txt ## write the code in the common style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+readme: $(VENV)/dev.txt ## write the tables of settings into README.md
+	$(BIN)/python -m tests.test_documents
 
 lock: $(VENV)/dev.txt ## lock the requirements anew from pyproject.toml
 	UV=$(BIN)/uv ./requirements-lock.sh

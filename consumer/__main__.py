@@ -1,13 +1,20 @@
-"""The consumer's wiring: settings, logs, queue, store, health, then poll until asked to stop."""
+"""The consumer's wiring: settings, logs, queue, store, handlers, health, then poll until asked to stop."""
 
 import logging
 import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from consumer.handler import StoreHandler
-from consumer.poller import Poller
+from consumer.faults import FaultInjector, parse_faults
+from consumer.handler import load_handlers
+from consumer.poller import Poller, Shared
+from consumer.pruning import prune_until_stopped
 from consumer.queue import Queue
-from consumer.settings import ConsumerSettings
+from consumer.settings import ANSWER_SECONDS, ConsumerSettings
+from consumer.visibility import VisibilityKeeper
 from pipeline.aws import sqs_client
+from pipeline.failures import FailureLog
 from pipeline.health import Health, serve_health
 from pipeline.logs import set_up_logging
 from pipeline.retry import DATABASE_ERRORS, retry_until_stopped
@@ -15,9 +22,11 @@ from pipeline.settings import load_settings
 from pipeline.stopping import Stopped, stop_on_signals
 from pipeline.store import Store
 
-# A long poll cannot be cut short without losing what it brings to the visibility timeout, so it gets a little
-# time to end by itself. Kubernetes allows 30 seconds by default, `make run` promises 5.
-DRAIN_SECONDS = 3.0
+PROBE_TIMEOUT_SECONDS = 2
+# A long poll cannot be called back: what it brings after we left waits for its visibility timeout. So polls
+# under way when the stop comes are given this time to bring something that can still be handled; `make run`
+# promises to end within 5 seconds.
+LAST_POLL_SECONDS = 3.5
 
 log = logging.getLogger("consumer")
 
@@ -28,31 +37,63 @@ def main() -> None:
     set_up_logging("consumer", settings)
     stop = stop_on_signals()
 
-    store = Store(settings.database_url.get_secret_value())
-    queue = Queue(sqs_client(), settings.queue_name, settings.visibility_timeout_seconds)
-    probed_queue = Queue(sqs_client(2), settings.queue_name, settings.visibility_timeout_seconds)
+    store = Store(settings.database_url.get_secret_value(), max_connections=settings.pollers + 4)
+    queue, probed_queue = (
+        Queue(sqs_client(timeout), settings.queue_name, settings.visibility_timeout_seconds)
+        for timeout in (settings.wait_time_seconds + ANSWER_SECONDS, PROBE_TIMEOUT_SECONDS)
+    )
+    handlers = load_handlers(settings.handler, store)
+    if settings.faults:
+        handlers.insert(0, FaultInjector(parse_faults(settings.faults), stop))
     health = Health(settings.stall_seconds, checks={"aws": probed_queue.check, "database": store.check})
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
 
-    def beat() -> None:
-        health.beat("polling")
+    shared = Shared(
+        queue=queue,
+        handlers=handlers,
+        failures=FailureLog(store),
+        keeper=VisibilityKeeper(queue),
+        health=health,
+        stop=stop,
+        wait_seconds=settings.wait_time_seconds,
+        retry_seconds=settings.retry_seconds,
+    )
+    try:
+        retry_until_stopped(
+            store.create_schema,
+            dependency=shared.database,
+            errors=DATABASE_ERRORS,
+            stop=stop,
+            beat=lambda: health.beat("start"),
+        )
+    except Stopped:
+        return
+    pollers = [Poller(f"poller-{number}", shared) for number in range(1, settings.pollers + 1)]
+    threads = {poller: _start(poller.name, poller.run) for poller in pollers}
+    _start("pruner", prune_until_stopped, store, settings.retention_messages, stop)
+    drained = threading.Event()
+    _start("visibility", shared.keeper.run, drained)
 
-    def consume() -> None:
-        try:
-            retry_until_stopped(
-                store.create_schema, what="database", errors=DATABASE_ERRORS, stop=stop, beat=beat
-            )
-            Poller(queue, StoreHandler(store, queue.name), stop, beat).run()
-        except Stopped:
-            pass
-
-    poller = threading.Thread(target=consume, name="poller", daemon=True)
-    poller.start()
     stop.wait()
     health.drain()
-    poller.join(DRAIN_SECONDS)
+    _drain(threads)
+    drained.set()
     log.info("stopped")
+
+
+def _start(name: str, target: Callable[..., None], *args: Any) -> threading.Thread:
+    thread = threading.Thread(name=name, target=target, args=args, daemon=True)
+    thread.start()
+    return thread
+
+
+def _drain(threads: Mapping[Poller, threading.Thread]) -> None:
+    """Wait until every poller has finished what it holds; one that holds nothing has little time."""
+    give_up_at = time.monotonic() + LAST_POLL_SECONDS
+    for poller, thread in threads.items():
+        while thread.is_alive() and not (poller.is_receiving and time.monotonic() > give_up_at):
+            thread.join(0.05)
 
 
 if __name__ == "__main__":

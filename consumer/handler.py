@@ -1,35 +1,103 @@
-"""The handler: what is done with a batch of deliveries. It knows nothing of receiving or deleting."""
+"""Handlers: what is done with a batch of deliveries. They know nothing of receiving or deleting.
 
+A handler is any callable that takes a sequence of deliveries and returns which of them failed, by their place
+in the sequence, each with its exception; None or an empty mapping means that all succeeded. Raising fails all
+of them. Raising `Unavailable` fails none: what the handler depends on is away, and the same batch is handled
+again until it is back. It may be given a message more than once (SQS delivers at least once), so repeating
+must be harmless. An attribute `batch_size` on the callable limits how many it is given at once.
+"""
+
+import functools
+import importlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from pipeline.message import Delivery, message_from_delivery
+import psycopg
+
+from consumer.metrics import DUPLICATES
+from pipeline.message import Delivery
+from pipeline.retry import DATABASE_ERRORS, explain
 from pipeline.store import Store
+
+Failures = Mapping[int, Exception]
+Handler = Callable[[Sequence[Delivery]], Failures | None]
 
 log = logging.getLogger(__name__)
 
 
+class Unavailable(Exception):
+    """Raised by a handler whose own dependency is away: not the messages' fault, and costs them no try."""
+
+
+def one_by_one(handle: Callable[[Delivery], None]) -> Handler:
+    """Make a handler of a function that takes one delivery, and raises if it fails."""
+
+    @functools.wraps(handle)
+    def handle_batch(deliveries: Sequence[Delivery]) -> Failures:
+        [delivery] = deliveries
+        handle(delivery)
+        return {}
+
+    handle_batch.batch_size = 1  # type: ignore[attr-defined]
+    return handle_batch
+
+
+def load_handlers(names: str, store: Store) -> list[Handler]:
+    """Return the handlers that HANDLER names; ends the process with one line if one cannot be imported."""
+    return [
+        StoreHandler(store) if name.strip() == "store" else _load(name.strip()) for name in names.split(",")
+    ]
+
+
+def _load(name: str) -> Handler:
+    module, _, attribute = name.partition(":")
+    try:
+        handler = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SystemExit(f"HANDLER={name!r} cannot be loaded: {explain(error)}") from None
+    if not callable(handler):
+        raise SystemExit(f"HANDLER={name!r} is not callable")
+    return handler  # type: ignore[no-any-return]
+
+
 class StoreHandler:
-    """Stores each message once, in one transaction for the batch."""
+    """Stores each message once, a batch in one transaction."""
 
-    def __init__(self, store: Store, queue_name: str) -> None:
-        """`queue_name` becomes part of the source of messages that name none."""
-        self._store, self._queue_name = store, queue_name
+    def __init__(self, store: Store) -> None:
+        """Store there."""
+        self._store = store
 
-    def __call__(self, deliveries: Sequence[Delivery]) -> None:
-        """Return when all are durably stored; storing one again changes nothing.
-
-        Raises psycopg.OperationalError while the database cannot be reached.
-        """
-        messages = [message_from_delivery(delivery, self._queue_name) for delivery in deliveries]
-        places = self._store.add(list(zip(messages, deliveries, strict=True)))
-        for message, delivery, seq in zip(messages, deliveries, places, strict=True):
-            fields = {
-                "message_id": message.id,
-                "source": message.source,
-                "receive_count": delivery.receive_count,
+    def __call__(self, deliveries: Sequence[Delivery]) -> Failures:
+        """Return when all that can be are durably stored; storing one again changes nothing."""
+        try:
+            self._add(deliveries)
+        except psycopg.Error as error:
+            if _is_outage(error):
+                raise Unavailable(explain(error)) from error
+            # One of them is refused for what it holds. Alone, the others go through.
+            if len(deliveries) == 1:
+                return {0: error}
+            return {
+                place: failure
+                for place, delivery in enumerate(deliveries)
+                for failure in self([delivery]).values()
             }
+        return {}
+
+    def _add(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery, seq in zip(deliveries, self._store.add(deliveries), strict=True):
+            fields = {"message_id": delivery.message.id, "source": delivery.message.source}
             if seq is None:
-                log.info("duplicate", extra=fields)
+                DUPLICATES.inc()
+                log.info("duplicate", extra={**fields, "receive_count": delivery.receive_count})
             else:
                 log.info("stored", extra={**fields, "seq": seq})
+
+
+def _is_outage(error: psycopg.Error) -> bool:
+    """Tell an error of the server or the way to it from one that the statement itself causes.
+
+    Class 54, "Program Limit Exceeded", counts as operational for psycopg, but no waiting mends it
+    ("PostgreSQL Error Codes").
+    """
+    return isinstance(error, DATABASE_ERRORS) and not (error.sqlstate or "").startswith("54")

@@ -1,30 +1,32 @@
 """The queue: the consumer's only calls to SQS."""
 
-from collections.abc import Sequence
+import json
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pipeline.aws import LARGEST_BATCH, LONG_POLL_SECONDS, queue_url
-from pipeline.message import Delivery, attribute_text
+from pipeline.message import ORIGINAL_ID, Delivery, attribute_text, message_from_body
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-
-class DeleteRefused(Exception):
-    """SQS answered, but did not delete every message of the batch; it may if asked again."""
+LIMIT_KNOWN_SECONDS = 60.0
+LONGEST_VISIBILITY_SECONDS = 43_200  # twelve hours from the receipt on ("ChangeMessageVisibility", AWS)
 
 
 class Queue:
-    """An SQS queue by name. Every method raises what boto3 raises."""
+    """An SQS queue by name. Every method raises what boto3 raises; none repeats a request."""
 
     def __init__(self, sqs: "SQSClient", name: str, visibility_timeout_seconds: int) -> None:
         """Keep the client; nothing is asked of AWS yet."""
         self.name = name
+        self.visibility_timeout_seconds = visibility_timeout_seconds
         self._sqs = sqs
-        self._visibility_timeout_seconds = visibility_timeout_seconds
         self._known_url: str | None = None
+        self._known_limit: tuple[float, int | None] = (float("-inf"), None)
 
     @property
     def _url(self) -> str:
@@ -36,46 +38,88 @@ class Queue:
         """Return if the queue is there now."""
         self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
 
+    def max_receive_count(self) -> int | None:
+        """Return after how many receipts SQS moves a message to the dead-letter queue; None for never.
+
+        Asked of AWS once a minute at the most.
+        """
+        asked_at, limit = self._known_limit
+        if time.monotonic() - asked_at > LIMIT_KNOWN_SECONDS:
+            answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["RedrivePolicy"])
+            policy = answer.get("Attributes", {}).get("RedrivePolicy")
+            limit = int(json.loads(policy)["maxReceiveCount"]) if policy else None
+            self._known_limit = (time.monotonic(), limit)
+        return limit
+
     def receive(self, wait_seconds: int = LONG_POLL_SECONDS) -> list[Delivery]:
         """Return up to ten messages, waiting for the first; they stay hidden for the visibility timeout."""
         answer = self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=LARGEST_BATCH,
             WaitTimeSeconds=wait_seconds,
-            VisibilityTimeout=self._visibility_timeout_seconds,
+            VisibilityTimeout=self.visibility_timeout_seconds,
             MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             MessageAttributeNames=["All"],
         )
         now = datetime.now(UTC)
-        return [_delivery(message, now) for message in answer.get("Messages", [])]
+        return [self._delivery(message, now) for message in answer.get("Messages", [])]
 
-    def delete(self, deliveries: Sequence[Delivery]) -> None:
-        """Delete up to ten messages; raises DeleteRefused if some of them were not."""
+    def delete(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Delete up to ten messages; return those that were not and may be if asked again."""
         answer = self._sqs.delete_message_batch(
             QueueUrl=self._url,
             Entries=[
-                {"Id": str(i), "ReceiptHandle": delivery.receipt_handle}
-                for i, delivery in enumerate(deliveries)
+                {"Id": str(place), "ReceiptHandle": delivery.receipt_handle}
+                for place, delivery in enumerate(deliveries)
             ],
         )
-        failed = answer.get("Failed", [])
-        if failed:
-            raise DeleteRefused(
-                f"{len(failed)} not deleted: {failed[0]['Code']} {failed[0].get('Message', '')}"
-            )
+        return _worth_repeating(deliveries, answer.get("Failed", []))
+
+    def hide(self, seconds: Mapping[Delivery, int]) -> list[Delivery]:
+        """Let each of up to ten messages become visible again so many seconds from now, 0 for at once.
+
+        Returns those for which it was refused and may work if asked again.
+        """
+        deliveries = list(seconds)
+        answer = self._sqs.change_message_visibility_batch(
+            QueueUrl=self._url,
+            Entries=[
+                {
+                    "Id": str(place),
+                    "ReceiptHandle": delivery.receipt_handle,
+                    "VisibilityTimeout": min(seconds[delivery], LONGEST_VISIBILITY_SECONDS),
+                }
+                for place, delivery in enumerate(deliveries)
+            ],
+        )
+        return _worth_repeating(deliveries, answer.get("Failed", []))
+
+    def _delivery(self, raw: "MessageTypeDef", received_at: datetime) -> Delivery:
+        system = raw.get("Attributes", {})
+        sent = int(system.get("SentTimestamp", 0)) / 1000
+        sent_at = datetime.fromtimestamp(sent, UTC) if sent else received_at
+        attributes = {name: attribute_text(value) for name, value in raw.get("MessageAttributes", {}).items()}
+        return Delivery(
+            message=message_from_body(
+                raw["Body"],
+                text_id=attributes.get(ORIGINAL_ID, raw["MessageId"]),
+                text_source=f"/sqs/{self.name}",
+                published=sent_at,
+            ),
+            message_id=raw["MessageId"],
+            receipt_handle=raw["ReceiptHandle"],
+            receive_count=int(system.get("ApproximateReceiveCount", 1)),
+            sent_at=sent_at,
+            received_at=received_at,
+            attributes=attributes,
+        )
 
 
-def _delivery(message: "MessageTypeDef", received_at: datetime) -> Delivery:
-    system = message.get("Attributes", {})
-    sent = int(system.get("SentTimestamp", 0)) / 1000
-    return Delivery(
-        message_id=message["MessageId"],
-        receipt_handle=message["ReceiptHandle"],
-        body=message["Body"],
-        receive_count=int(system.get("ApproximateReceiveCount", 1)),
-        sent_at=datetime.fromtimestamp(sent, UTC) if sent else received_at,
-        received_at=received_at,
-        attributes={
-            name: attribute_text(value) for name, value in message.get("MessageAttributes", {}).items()
-        },
-    )
+def _worth_repeating(
+    deliveries: Sequence[Delivery], failed: Sequence[Mapping[str, object]]
+) -> list[Delivery]:
+    """Return the deliveries of those entries that AWS does not blame on us ("BatchResultErrorEntry", AWS).
+
+    A receipt handle that is no longer valid stays so: the message was deleted, or has been received again.
+    """
+    return [deliveries[int(str(entry["Id"]))] for entry in failed if not entry.get("SenderFault")]

@@ -89,8 +89,12 @@ class Process:
 
     def ask_to_stop(self) -> None:
         """Send the signal that ends it in good order; returns at once."""
+        self.send_signal(self._stop_signal)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send this signal to it alone, if it runs."""
         if self.exit_status is None:
-            os.kill(self.pid, self._stop_signal)
+            os.kill(self.pid, number)
 
     def wait(self, seconds: float) -> int:
         """Wait for its end and return its exit status; whatever is left after `seconds` is killed."""

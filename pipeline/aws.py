@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 # "PublishBatch", AWS: ten entries, and 256 KiB for all of them together.
 LARGEST_BATCH = 10
 LARGEST_BATCH_BYTES = 256 * 1024
-# "Amazon SQS long polling", AWS: twenty seconds at most. A read must be allowed to last longer than that.
-LONG_POLL_SECONDS = 20
-READ_TIMEOUT_SECONDS = LONG_POLL_SECONDS + 10
+LONG_POLL_SECONDS = 20  # the most there is ("Amazon SQS long polling", AWS)
 
 
 class TopicNotFound(BotoCoreError):
@@ -41,7 +39,7 @@ def sns_client(read_timeout: float = 10) -> "SNSClient":
         raise SystemExit(f"AWS access is not configured: {error}") from None
 
 
-def sqs_client(read_timeout: float = READ_TIMEOUT_SECONDS) -> "SQSClient":
+def sqs_client(read_timeout: float) -> "SQSClient":
     """Make an SQS client; ends the process with one line if the AWS_* variables make none."""
     try:
         return boto3.client("sqs", region_name=_region(), config=_config(read_timeout))

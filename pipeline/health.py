@@ -13,10 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Flask, Response, request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
+
+START = "start"
 
 Answer = tuple[dict[str, Any], int]
 access_log = logging.getLogger("access")
@@ -34,17 +37,30 @@ class Health:
         checks: Mapping[str, Callable[[], None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Watch nothing yet: a loop is watched from its first beat on, the start from now on."""
+        """Watch the start from now on, and each loop from its first sign on."""
         self._stall_seconds = stall_seconds
         self._checks = checks
         self._clock = clock
-        self._beats: dict[str, float] = {"start": clock()}
+        self._beats: dict[str, float] = {START: clock()}
+        self._doing: dict[str, str] = {}
+        self._died: dict[str, str] = {}
         self._draining = threading.Event()
 
     def beat(self, loop: str) -> None:
         """Note that this loop has just completed a turn, or waits for a dependency on purpose."""
         self._beats[loop] = self._clock()
-        self._beats.pop("start", None)
+        if loop != START:
+            self._beats.pop(START, None)
+
+    def doing(self, loop: str, what: str) -> None:
+        """Note what this loop is at; no sign of life, but the reason names it if none follows."""
+        self._doing[loop] = what
+        if loop not in self._beats:
+            self.beat(loop)
+
+    def fail(self, loop: str, reason: str) -> None:
+        """Note that this loop has ended and will not turn again."""
+        self._died[loop] = reason
 
     def drain(self) -> None:
         """Fail readiness from now on: the service is stopping."""
@@ -52,10 +68,13 @@ class Health:
 
     def liveness(self) -> Answer:
         """200 while every loop turns, 503 with the reason when one has stalled or died."""
+        for loop, reason in self._died.copy().items():
+            return _down(f"{loop} {reason}")
         now = self._clock()
-        for loop, beat in list(self._beats.items()):
+        for loop, beat in self._beats.copy().items():
             if now - beat > self._stall_seconds:
-                return _down(f"{loop} has not completed a turn for {now - beat:.0f} s")
+                doing = f" ({self._doing[loop]})" if loop in self._doing else ""
+                return _down(f"{loop} has not completed a turn for {now - beat:.0f} s{doing}")
         return {"status": "UP!"}, 200
 
     def readiness(self) -> Answer:
@@ -83,8 +102,12 @@ def _outcome(check: Callable[[], None]) -> str:
 
 
 def health_blueprint(health: Health) -> Blueprint:
-    """Return `GET /health` as every service has it."""
+    """Return `GET /health` and `GET /metrics` as every service has them."""
     blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
     @blueprint.get("/health")
     def answer() -> Response:

@@ -17,6 +17,9 @@ from typing import Any
 GREETING = "fanout.greeting"
 TEXT = "fanout.text"
 
+# Message attribute under which a redrive sends the id of a text, which SQS would otherwise name anew.
+ORIGINAL_ID = "fanout-original-id"
+
 PREVIEW_LENGTH = 200
 LARGEST_BIGINT = 2**63 - 1
 
@@ -65,13 +68,16 @@ class Message:
         return number if fits else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
-    """One receipt of a message from SQS; `receipt_handle` is what deletes it ("ReceiveMessage", AWS)."""
+    """One receipt of a message from SQS ("ReceiveMessage", AWS).
 
+    `message_id` is SQS's, `receipt_handle` is what deletes it, `receive_count` is 1 the first time.
+    """
+
+    message: Message
     message_id: str
     receipt_handle: str
-    body: str
     receive_count: int
     sent_at: datetime
     received_at: datetime
@@ -115,20 +121,25 @@ def message_from_event(event: Any, published: datetime, body: str | None = None)
     )
 
 
-def message_from_delivery(delivery: Delivery, queue_name: str) -> Message:
-    """Take whatever arrived: a CloudEvent, either of them inside an SNS notification, or any other text.
+def message_from_body(body: str, *, text_id: str, text_source: str, published: datetime) -> Message:
+    """Take whatever was sent: a CloudEvent or any other text, by itself or inside an SNS notification.
 
-    Text has no identity of its own: it gets the id that SQS gave it, or SNS where its notification says.
+    Text has no identity of its own: it gets `text_source` and `text_id`, or the id in its notification.
     """
-    body, text_id = delivery.body, delivery.message_id
     document = _parse_json(body)
     if _is_notification(document):
         body, text_id = document["Message"], document["MessageId"]
         document = _parse_json(body)
     try:
-        return message_from_event(document, delivery.sent_at, body)
+        return message_from_event(document, published, body)
     except NotACloudEvent:
-        return Message(f"/sqs/{queue_name}", text_id, TEXT, delivery.sent_at, body, _data(document, body))
+        return Message(text_source, text_id, TEXT, published, body, _data(document, body))
+
+
+def has_own_identity(body: str) -> bool:
+    """Tell whether what was sent names itself, so that it stays the same message when it is sent anew."""
+    document = _parse_json(body)
+    return _is_notification(document) or _is_event(document)
 
 
 def read_data(body: str) -> Any:
@@ -146,11 +157,24 @@ def to_json(value: Any) -> str:
     return text if _is_utf8(text) else json.dumps(value, separators=(",", ":"))
 
 
+def storable(text: str) -> str:
+    r"""Return the text as PostgreSQL can hold it: NUL and lone surrogates written out as \u0000, \ud800."""
+    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
+
+
 def attribute_text(value: Mapping[str, Any]) -> str:
     """Return an SQS message attribute as text; a binary one in base64."""
     if "StringValue" in value:
         return str(value["StringValue"])
     return base64.b64encode(value.get("BinaryValue", b"")).decode()
+
+
+def _is_event(document: Any) -> bool:
+    try:
+        message_from_event(document, datetime.now(UTC), "")
+    except NotACloudEvent:
+        return False
+    return True
 
 
 def _data(document: Any, body: str) -> Any:

@@ -1,7 +1,7 @@
 """Waiting for AWS and for the database: exponential, jittered, without end while the process should run.
 
-Neither is ever given up on: a restart would not mend them. The log says when something went away, when
-the reason changed and when it came back, not every attempt in between.
+Neither is ever given up on: a restart would not mend them. The log says when something went away, when the
+reason changed and when it came back, once for all who wait for it, and not for every attempt in between.
 """
 
 import logging
@@ -13,10 +13,12 @@ from typing import TypeVar
 import psycopg
 import tenacity
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from pipeline.stopping import Stopped
 
-AWS_ERRORS = (BotoCoreError, ClientError)
+# The last is what a gateway in between says in its own words, such as a page of HTML.
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 DATABASE_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
 
 LONGEST_WAIT_SECONDS = 5.0  # what has come back is noticed within this time
@@ -25,36 +27,63 @@ Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 
+class Dependency:
+    """Something a service cannot do without, as its log speaks of it; shared by all threads that use it."""
+
+    def __init__(self, name: str) -> None:
+        """It is taken to be there until a call has failed twice in a row."""
+        self._name = name
+        self._lock = threading.Lock()
+        self._reason: str | None = None
+        self._away_since = 0.0
+
+    def failed(self, error: BaseException | None) -> None:
+        """Log why it is away, unless that is known."""
+        reason = explain(error)
+        with self._lock:
+            if self._reason is None:
+                self._away_since = time.monotonic()
+            if reason != self._reason:
+                log.warning("waiting for %s", self._name, extra={"reason": reason})
+            self._reason = reason
+
+    def worked(self) -> None:
+        """Log that it is back, unless it was never away."""
+        with self._lock:
+            if self._reason is not None:
+                seconds = round(time.monotonic() - self._away_since, 1)
+                log.info("%s is back", self._name, extra={"seconds": seconds})
+            self._reason = None
+
+
 def retry_until_stopped(
     call: Callable[[], Result],
     *,
-    what: str,
+    dependency: Dependency,
     errors: tuple[type[Exception], ...],
     stop: threading.Event,
     beat: Callable[[], None],
 ) -> Result:
     """Return what `call` returns, repeating it for as long as it raises one of `errors`.
 
-    `what` names it in the log ("database"). `beat` is called before each wait: waiting for a broken
-    dependency is not a stall. Raises `Stopped` if `stop` is set and the call failed, which also ends a
-    wait at once; a first attempt is always made, so that a stopping service can finish what it holds.
+    `beat` is called before each wait: waiting for a broken dependency is not a stall. Raises `Stopped` if
+    `stop` is set and the call failed, which also ends a wait at once; a first attempt is always made, so that
+    a stopping service can finish what it holds.
     """
-    began = time.monotonic()
-    reason: str | None = None
+    failed = False
 
     def attempt() -> Result:
-        if reason is not None and stop.is_set():
+        if failed and stop.is_set():
             raise Stopped
         return call()
 
     def before_wait(state: tenacity.RetryCallState) -> None:
-        nonlocal reason
+        nonlocal failed
         beat()
         assert state.outcome is not None
-        seen = explain(state.outcome.exception())
-        if seen != reason:
-            log.warning("waiting for %s", what, extra={"reason": seen})
-        reason = seen
+        if failed:  # a single failure is a hiccup
+            dependency.failed(state.outcome.exception())
+        failed = True
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(errors),
@@ -65,8 +94,7 @@ def retry_until_stopped(
         retry_error_callback=_raise_stopped,
     )
     result: Result = retrying(attempt)
-    if reason is not None:
-        log.info("%s is back", what, extra={"seconds": round(time.monotonic() - began, 1)})
+    dependency.worked()
     return result
 
 

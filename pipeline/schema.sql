@@ -22,5 +22,42 @@ CREATE TABLE IF NOT EXISTS messages (
     attributes    jsonb       NOT NULL,
     sent_at       timestamptz NOT NULL, -- put on the queue
     received_at   timestamptz NOT NULL,
-    stored_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+    stored_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    terms         tsvector    NOT NULL -- what it is found by: pipeline/search.py
 );
+
+CREATE INDEX IF NOT EXISTS messages_terms ON messages USING gin (terms);
+CREATE INDEX IF NOT EXISTS messages_time ON messages (time);
+
+-- Further deliveries of a stored message.
+CREATE TABLE IF NOT EXISTS duplicates (
+    seq           bigint      NOT NULL REFERENCES messages ON DELETE CASCADE,
+    message_id    text        NOT NULL,
+    receive_count integer     NOT NULL,
+    sent_at       timestamptz NOT NULL,
+    received_at   timestamptz NOT NULL
+);
+CREATE INDEX IF NOT EXISTS duplicates_seq ON duplicates (seq);
+
+-- Messages that a handler failed on, one row for each as SQS counts them, until they come to a good end.
+CREATE TABLE IF NOT EXISTS failures (
+    message_id      text        PRIMARY KEY, -- SQS's
+    identity        bytea       NOT NULL,
+    source          text        NOT NULL,
+    id              text        NOT NULL,
+    type            text        NOT NULL,
+    time            timestamptz NOT NULL,
+    preview         text        NOT NULL,
+    body            text        NOT NULL,
+    attributes      jsonb       NOT NULL,
+    error_type      text        NOT NULL,
+    error           text        NOT NULL,
+    traceback       text        NOT NULL,
+    tries           integer     NOT NULL,
+    first_failed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_failed_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    dead_at         timestamptz,             -- failed at the last try that the redrive policy allows
+    redriven_at     timestamptz,
+    resolved_at     timestamptz              -- handled without failing after all
+);
+CREATE INDEX IF NOT EXISTS failures_identity ON failures (identity);

@@ -18,15 +18,20 @@ from importlib import resources
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg.rows import class_row
+from psycopg import sql
+from psycopg.rows import class_row, dict_row
 from psycopg_pool import ConnectionPool
 
-from pipeline.message import Delivery, Message
+from pipeline.message import Delivery, storable
+from pipeline.search import EVERYTHING, Search, index_terms
 
 CHANNEL = "fanout_messages"
-# Two arbitrary numbers of ours, for pg_advisory_xact_lock.
+# Arbitrary numbers of ours, for pg_advisory_xact_lock.
 SCHEMA_LOCK = 7_266_001
 APPEND_LOCK = 7_266_002
+PRUNE_LOCK = 7_266_003
+
+PRUNED_AT_ONCE = 2000
 
 CONNECT_TIMEOUT_SECONDS = 5
 
@@ -66,13 +71,23 @@ class StoredMessage(Summary):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which messages a list holds; None means any. `since` is included, `until` is not."""
+class NearMiss:
+    """A message that meets some conditions of a search; `failed` is the first that it does not meet."""
 
-    source: str | None = None
-    type: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    message: Summary
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """How often each value occurs among the `counted` newest messages found; `complete` if these are all.
+
+    `values` are lists of (value, count) by the name that a search knows them by: type, source, attr.tenant.
+    """
+
+    counted: int
+    complete: bool
+    values: Mapping[str, Sequence[tuple[str, int]]]
 
 
 SUMMARY_COLUMNS: LiteralString = """
@@ -85,12 +100,24 @@ SUMMARY_COLUMNS: LiteralString = """
 
 INSERT: LiteralString = """
     INSERT INTO messages (identity, source, id, type, time, body, preview, color, sequence, size,
-                          message_id, receive_count, attributes, sent_at, received_at)
+                          message_id, receive_count, attributes, sent_at, received_at,
+                          terms)
     VALUES (%(identity)s, %(source)s, %(id)s, %(type)s, %(time)s, %(body)s, %(preview)s, %(color)s,
             %(sequence)s, %(size)s, %(message_id)s, %(receive_count)s, %(attributes)s, %(sent_at)s,
-            %(received_at)s)
+            %(received_at)s, array_to_tsvector(%(terms)s))
     ON CONFLICT (identity) DO NOTHING
     RETURNING seq"""
+
+INSERT_DUPLICATE: LiteralString = """
+    INSERT INTO duplicates (seq, message_id, receive_count, sent_at, received_at)
+    SELECT seq, %(message_id)s, %(receive_count)s, %(sent_at)s, %(received_at)s
+    FROM messages WHERE identity = %(identity)s"""
+
+PRUNE: LiteralString = """
+    DELETE FROM messages WHERE seq IN (
+        SELECT seq FROM messages
+        WHERE seq <= (SELECT seq FROM messages ORDER BY seq DESC OFFSET %(keep)s LIMIT 1)
+        ORDER BY seq LIMIT %(most)s)"""
 
 
 class Store:
@@ -112,41 +139,79 @@ class Store:
         )
         self._pool.open()
 
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[psycopg.Connection]:
+        """Lend a connection for one transaction, which commits at the end of the block."""
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            # When the server went away, so did the pool's other connections: let no further call meet them.
+            self._pool.check()
+            raise
+
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
 
     def create_schema(self) -> None:
         """Create what is missing; safe while other processes do the same."""
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
             connection.execute(resources.files("pipeline").joinpath("schema.sql").read_bytes())
 
     def check(self) -> None:
-        """Return if the database answers."""
-        with self._pool.connection() as connection:
-            connection.execute("SELECT 1")
+        """Return if the database answers and its schema is there."""
+        with self.connection() as connection:
+            row = connection.execute("SELECT to_regclass('messages') IS NOT NULL").fetchone()
+            if row != (True,):
+                raise psycopg.OperationalError("the schema is not created yet")
 
-    def add(self, arrivals: Sequence[tuple[Message, Delivery]]) -> list[int | None]:
+    def add(self, deliveries: Sequence[Delivery]) -> list[int | None]:
         """Store new messages durably in one transaction; return each one's seq, None for one already there.
 
-        Listeners are notified as the transaction commits.
+        Of one already there only the further delivery is noted. Listeners are notified as it commits.
         """
-        with self._pool.connection() as connection, connection.pipeline(), connection.cursor() as cursor:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
-            cursor.executemany(INSERT, [_row(*arrival) for arrival in arrivals], returning=True)
-            connection.execute(f"NOTIFY {CHANNEL}")
-            return [row[0] if (row := result.fetchone()) else None for result in cursor.results()]
+        with self.connection() as connection, connection.cursor() as cursor:
+            with connection.pipeline():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+                cursor.executemany(INSERT, [_row(delivery) for delivery in deliveries], returning=True)
+                connection.execute(f"NOTIFY {CHANNEL}")
+            seqs = [row[0] if (row := result.fetchone()) else None for result in cursor.results()]
+            if duplicates := [one for one, seq in zip(deliveries, seqs, strict=True) if seq is None]:
+                cursor.executemany(INSERT_DUPLICATE, [_row(delivery) for delivery in duplicates])
+        return seqs
+
+    def prune(self, keep: int) -> int:
+        """Remove all but the newest `keep` messages, in short transactions; return how many were removed.
+
+        Only one process prunes at a time; in the others it returns 0 at once.
+        """
+        removed = 0
+        while True:
+            with self.connection() as connection:
+                free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [PRUNE_LOCK]).fetchone()
+                if free != (True,):
+                    return removed
+                count = connection.execute(PRUNE, {"keep": keep, "most": PRUNED_AT_ONCE}).rowcount
+            removed += count
+            if count < PRUNED_AT_ONCE:
+                return removed
 
     def newest(self) -> int:
         """Return the highest seq, 0 if nothing is stored."""
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             row = connection.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
             assert row is not None
             return int(row[0])
 
     def find(
-        self, wanted: Filter, *, limit: int, before: int | None = None, after: int | None = None
+        self,
+        wanted: Search = EVERYTHING,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
     ) -> list[Summary]:
         """Return up to `limit` messages, newest first.
 
@@ -154,45 +219,102 @@ class Store:
         when there are more than `limit`; otherwise the newest ones, those below `before` if it is given.
         """
         ascending = after is not None and before is None
-        conditions: list[LiteralString] = []
-        if before is not None:
-            conditions.append("m.seq < %(before)s")
-        if after is not None:
-            conditions.append("m.seq > %(after)s")
-        if wanted.source is not None:
-            conditions.append("m.source = %(source)s")
-        if wanted.type is not None:
-            conditions.append("m.type = %(type)s")
-        if wanted.since is not None:
-            conditions.append("m.time >= %(since)s")
-        if wanted.until is not None:
-            conditions.append("m.time < %(until)s")
-        query = (
-            f"SELECT {SUMMARY_COLUMNS} FROM messages m"
-            + (" WHERE " + " AND ".join(conditions) if conditions else "")
-            + (" ORDER BY m.seq" if ascending else " ORDER BY m.seq DESC")
-            + " LIMIT %(limit)s"
+        query = sql.SQL("SELECT {} FROM messages m WHERE {} ORDER BY m.seq {} LIMIT {}").format(
+            sql.SQL(SUMMARY_COLUMNS),
+            _between(wanted, after, before),
+            sql.SQL("ASC" if ascending else "DESC"),
+            sql.Literal(limit),
         )
-        values = {
-            "limit": limit,
-            "before": before,
-            "after": after,
-            "source": wanted.source and storable(wanted.source),
-            "type": wanted.type and storable(wanted.type),
-            "since": wanted.since,
-            "until": wanted.until,
-        }
-        with self._pool.connection() as connection:
-            found = connection.cursor(row_factory=class_row(Summary)).execute(query, values).fetchall()
+        with self.connection() as connection:
+            found = connection.cursor(row_factory=class_row(Summary)).execute(query).fetchall()
         return found[::-1] if ascending else found
+
+    def count(
+        self, wanted: Search = EVERYTHING, *, after: int | None = None, before: int | None = None
+    ) -> int:
+        """Return how many messages there are between the two, neither of them included."""
+        query = sql.SQL("SELECT count(*) FROM messages m WHERE {}").format(_between(wanted, after, before))
+        with self.connection() as connection:
+            row = connection.execute(query).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    def delete(self, wanted: Search) -> int:
+        """Delete what is found; return how many messages that were."""
+        query = sql.SQL("DELETE FROM messages m WHERE {}").format(wanted.sql)
+        with self.connection() as connection:
+            return connection.execute(query).rowcount
+
+    def nearest(self, wanted: Search, *, limit: int, after: int | None = None) -> list[NearMiss]:
+        """Return what meets most conditions but not all, of the thousand newest messages after that seq."""
+        met = [sql.SQL("coalesce({}, false)").format(part.sql) for part in wanted.conditions]
+        query = sql.SQL(
+            """
+            SELECT n.met, {columns} FROM (
+                SELECT m.seq, ARRAY[{met}]::boolean[] AS met FROM messages m WHERE {between}
+                ORDER BY m.seq DESC LIMIT 1000
+            ) n JOIN messages m USING (seq)
+            WHERE false = ANY (n.met)
+            ORDER BY cardinality(array_positions(n.met, true)) DESC, m.seq DESC LIMIT {limit}"""
+        ).format(
+            columns=sql.SQL(SUMMARY_COLUMNS),
+            met=sql.SQL(", ").join(met),
+            between=_between(EVERYTHING, after, None),
+            limit=sql.Literal(limit),
+        )
+        with self.connection() as connection:
+            rows = connection.cursor(row_factory=dict_row).execute(query).fetchall()
+        failed = [_first_failed(wanted, row.pop("met")) for row in rows]
+        return [NearMiss(Summary(**row), text) for row, text in zip(rows, failed, strict=True)]
+
+    def facets(self, wanted: Search, *, most: int = 10_000, values: int = 10) -> Facets:
+        """Return the commonest values of type, source and attributes among the newest messages found."""
+        query = sql.SQL(
+            """
+            WITH found AS (
+                SELECT m.type, m.source, m.attributes FROM messages m WHERE {wanted}
+                ORDER BY m.seq DESC LIMIT {most}
+            ), named (name, value) AS (
+                SELECT 'type', type FROM found
+                UNION ALL SELECT 'source', source FROM found
+                UNION ALL SELECT 'attr.' || a.key, a.value FROM found, jsonb_each_text(attributes) a
+                          WHERE a.key NOT IN ('type', 'source')
+            ), counted AS (
+                SELECT name, value, count(*) AS count,
+                       row_number() OVER (PARTITION BY name ORDER BY count(*) DESC, value) AS place
+                FROM named GROUP BY name, value
+            )
+            SELECT '' AS name, '' AS value, (SELECT count(*) FROM found) AS count, 0 AS place
+            UNION ALL SELECT name, value, count, place FROM counted WHERE place <= {values}
+            ORDER BY name, place"""
+        ).format(wanted=wanted.sql, most=sql.Literal(most), values=sql.Literal(values))
+        with self.connection() as connection:
+            (_, _, counted, _), *rows = connection.execute(query).fetchall()
+        found: dict[str, list[tuple[str, int]]] = {}
+        for name, value, count, _ in rows:
+            found.setdefault(name, []).append((value, count))
+        return Facets(counted, counted < most, found)
+
+    def read(
+        self, wanted: Search = EVERYTHING, *, limit: int, after: int, before: int | None = None
+    ) -> list[StoredMessage]:
+        """Return up to `limit` messages whole, oldest first: those that follow that seq directly."""
+        return self._read(_between(wanted, after, before), limit)
 
     def get(self, seq: int) -> StoredMessage | None:
         """Return one message whole, or None."""
-        query: LiteralString = f"""
-            SELECT {SUMMARY_COLUMNS}, m.body, m.message_id, m.attributes, m.sent_at, m.received_at
-            FROM messages m WHERE m.seq = %s"""
-        with self._pool.connection() as connection:
-            return connection.cursor(row_factory=class_row(StoredMessage)).execute(query, [seq]).fetchone()
+        found = self._read(sql.SQL("m.seq = {}").format(sql.Literal(seq)), 1)
+        return found[0] if found else None
+
+    def _read(self, condition: sql.Composable, limit: int) -> list[StoredMessage]:
+        query = sql.SQL("SELECT {}, {} FROM messages m WHERE {} ORDER BY m.seq LIMIT {}").format(
+            sql.SQL(SUMMARY_COLUMNS),
+            sql.SQL("m.body, m.message_id, m.attributes, m.sent_at, m.received_at"),
+            condition,
+            sql.Literal(limit),
+        )
+        with self.connection() as connection:
+            return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Callable[[float], bool]]:
@@ -205,9 +327,18 @@ class Store:
             yield lambda seconds: bool(list(connection.notifies(timeout=seconds, stop_after=1)))
 
 
-def storable(text: str) -> str:
-    r"""Return the text as PostgreSQL can hold it: NUL and lone surrogates written out as \u0000, \ud800."""
-    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
+def _first_failed(wanted: Search, met: Sequence[bool]) -> str:
+    return next(part.text for part, fine in zip(wanted.conditions, met, strict=True) if not fine)
+
+
+def _between(wanted: Search, after: int | None, before: int | None) -> sql.Composable:
+    """Return the condition for what is wanted between two seqs, neither of them included."""
+    parts = [wanted.sql]
+    if after is not None:
+        parts.append(sql.SQL("m.seq > {}").format(sql.Literal(after)))
+    if before is not None:
+        parts.append(sql.SQL("m.seq < {}").format(sql.Literal(before)))
+    return sql.SQL(" AND ").join(parts)
 
 
 def _connection_options() -> dict[str, Any]:
@@ -225,7 +356,13 @@ def _connection_options() -> dict[str, Any]:
     }
 
 
-def _row(message: Message, delivery: Delivery) -> dict[str, Any]:
+def json_of(attributes: Mapping[str, str]) -> str:
+    """Return JSON that PostgreSQL can hold as jsonb."""
+    return json.dumps({storable(name): storable(value) for name, value in attributes.items()})
+
+
+def _row(delivery: Delivery) -> dict[str, Any]:
+    message = delivery.message
     return {
         "identity": message.identity,
         "source": storable(message.source),
@@ -239,7 +376,8 @@ def _row(message: Message, delivery: Delivery) -> dict[str, Any]:
         "size": len(message.body.encode("utf-8", "surrogatepass")),
         "message_id": delivery.message_id,
         "receive_count": delivery.receive_count,
-        "attributes": json.dumps({storable(k): storable(v) for k, v in delivery.attributes.items()}),
+        "attributes": json_of(delivery.attributes),
         "sent_at": delivery.sent_at,
         "received_at": delivery.received_at,
+        "terms": index_terms(message, delivery.attributes),
     }

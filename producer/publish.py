@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.aws import LARGEST_BATCH, LARGEST_BATCH_BYTES, Topic
 from pipeline.message import GREETING, Message, new_message
-from pipeline.retry import AWS_ERRORS, retry_until_stopped
+from pipeline.retry import AWS_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ class Publisher:
     def __init__(self, topic: Topic, stop: threading.Event, beat: Callable[[], None]) -> None:
         """`beat` is called at each turn: the sign of life."""
         self._topic, self._stop, self._beat = topic, stop, beat
+        self._aws = Dependency("SNS")
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Publish all of them; raises Stopped if it had to give up because the process stops.
@@ -43,7 +44,7 @@ class Publisher:
         for batch in _split(messages):
             retry_until_stopped(
                 functools.partial(self._publish_batch, batch),
-                what="SNS",
+                dependency=self._aws,
                 errors=(*AWS_ERRORS, PublishRefused),
                 stop=self._stop,
                 beat=self._beat,

@@ -1,9 +1,13 @@
 """Real parts for the tests: PostgreSQL, emulators, services as processes; each test with names of its own."""
 
+import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -14,15 +18,25 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 import requests
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+from pydantic import SecretStr
 
 from local.emulators import RESOURCES, aws_environment, start_emulator
 from local.postgres import Postgres
 from local.process import Process, python_module, stop_all
+from pipeline.aws import Topic, sns_client
+from pipeline.health import Health
 from pipeline.store import Store
+from viewer.app import create_app
+from viewer.settings import ViewerSettings
+from viewer.tail import Tail
 
 Value = TypeVar("Value")
 
-LOOPBACK_SERVICE = {"HOST": "127.0.0.1", "LOG_FORMAT": "json"}
+# A short poll lets a consumer stop at once.
+LOOPBACK_SERVICE = {"HOST": "127.0.0.1", "LOG_FORMAT": "json", "WAIT_TIME_SECONDS": "1"}
 
 
 def wait_for(condition: Callable[[], Value], seconds: float = 10, what: str = "the condition") -> Value:
@@ -64,17 +78,32 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- PostgreSQL
 
 
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a temporary folder that PostgreSQL can use, whose server is another user if we are root.
+
+    Not one of pytest's: each of its sessions closes the folder above all of them to other users.
+    """
+    with tempfile.TemporaryDirectory(prefix="fanout-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    process = server.start()
-    yield server
-    stop_all([process], 5)
+def postgres() -> Iterator[Postgres]:
+    with open_folder() as folder:
+        server = Postgres(folder)
+        process = server.start()
+        yield server
+        stop_all([process], 5)
 
 
 @pytest.fixture
 def database_url(postgres: Postgres) -> Iterator[str]:
     """A database of the test's own."""
+    yield from _database(postgres)
+
+
+def _database(postgres: Postgres) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
@@ -140,9 +169,15 @@ def create(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 @pytest.fixture(params=["ministack", "localstack"])
-def names(request: pytest.FixtureRequest, create: Callable[..., Names]) -> Names:
+def emulator(request: pytest.FixtureRequest) -> str:
+    """Each emulator in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def names(emulator: str, create: Callable[..., Names]) -> Names:
     """A topic and a queue, on each emulator in turn."""
-    return create(request.param)
+    return create(emulator)
 
 
 @pytest.fixture
@@ -168,6 +203,12 @@ class Service:
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=30, **options)
 
+    def answers(self) -> bool:
+        try:
+            return self.get("/health").status_code == 200
+        except requests.ConnectionError:
+            return False
+
     def is_ready(self) -> bool:
         try:
             return self.get("/health?probe=readiness").status_code == 200
@@ -175,12 +216,16 @@ class Service:
             return False
 
     def log(self) -> str:
-        return self.process.log_file.read_text()
+        return self.process.log_file.read_text() if self.process.log_file.exists() else ""
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Start a service: `start("consumer", environment)` waits until it is ready, unless told otherwise."""
+    yield from _starter(tmp_path)
+
+
+def _starter(folder: Path) -> Iterator[Callable[..., Service]]:
     started: list[Process] = []
 
     def start(
@@ -190,7 +235,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
         process = Process(
             name,
             python_module(name),
-            log_file=tmp_path / f"{name}-{len(started)}.log",
+            log_file=folder / f"{name}-{len(started)}.log",
             environment={**LOOPBACK_SERVICE, **environment, **more, "PORT": str(port)},
         )
         started.append(process)
@@ -201,3 +246,98 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
     yield start
     stop_all(started, 5)
+
+
+@pytest.fixture
+def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FlaskClient]]:
+    """The viewer in this process, on this store: `open_viewer(store, topic)` returns its client.
+
+    Without a topic AWS is away: nothing listens at the endpoint.
+    """
+    tails: list[tuple[Tail, threading.Thread]] = []
+
+    def open_viewer(store: Store, topic: str | None = None, **options: Any) -> FlaskClient:
+        if topic is None:
+            for name, value in aws_environment(free_port()).items():
+                monkeypatch.setenv(name, value)
+        tail = Tail(store, threading.Event(), beat=lambda: None)
+        thread = threading.Thread(target=tail.run, daemon=True)
+        thread.start()
+        tails.append((tail, thread))
+        health = Health(60, {"database": store.check})
+        settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
+        app = create_app(store, Topic(sns_client(), topic or "broadcasts"), tail, health, settings)
+        return app.test_client()
+
+    yield open_viewer
+    for tail, thread in tails:
+        tail.stop()
+        thread.join(10)
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """A viewer as a process, and the store that it shows."""
+
+    viewer: Service
+    store: Store
+
+    @property
+    def url(self) -> str:
+        return self.viewer.url
+
+
+@pytest.fixture(scope="session")
+def shared_viewer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewed]:
+    """One viewer for every test that only looks: starting and stopping one for each would take minutes."""
+    with (
+        contextlib.contextmanager(_database)(postgres) as database_url,
+        contextlib.contextmanager(_starter)(tmp_path_factory.mktemp("viewer")) as start,
+    ):
+        viewer = start("viewer", {"DATABASE_URL": database_url, **aws_environment(free_port())})
+        store = Store(database_url)
+        yield Viewed(viewer, store)
+        store.close()
+
+
+@pytest.fixture
+def viewed(shared_viewer: Viewed) -> Viewed:
+    """The shared viewer with an empty store; AWS is away, which reading does not need."""
+    requests.delete(f"{shared_viewer.url}/api/messages?all=1", timeout=10).raise_for_status()
+    return shared_viewer
+
+
+# ---- a browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: the system's where there is one, else Playwright's own."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    flags = [
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium's sandbox refuses root
+    ]
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=flags)
+        except PlaywrightError as error:
+            pytest.skip(f"no Chromium starts here: {error.message.splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a fresh browser profile; an error in its script fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(5000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == []

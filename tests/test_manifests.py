@@ -18,7 +18,7 @@ import yaml
 from kubernetes_validate import validate
 from kubernetes_validate.utils import all_versions
 
-from consumer.__main__ import DRAIN_SECONDS
+from consumer.__main__ import LAST_POLL_SECONDS
 from local.emulators import RESOURCES, ROOT
 from pipeline.settings import Settings, load_settings
 from pipeline.store import CONNECT_TIMEOUT_SECONDS
@@ -245,7 +245,7 @@ def test_the_time_to_stop_covers_what_stopping_takes() -> None:
     gunicorn = Viewer(ViewerSettings.model_validate({"database_url": "postgresql://"})).cfg
 
     assert pod_of("viewer")["terminationGracePeriodSeconds"] > int(pre_stop) + gunicorn.graceful_timeout
-    assert pod_of("consumer")["terminationGracePeriodSeconds"] > DRAIN_SECONDS
+    assert pod_of("consumer")["terminationGracePeriodSeconds"] > LAST_POLL_SECONDS
 
 
 def test_the_viewer_is_updated_without_a_gap_scales_and_is_reached_at_port_30000() -> None:

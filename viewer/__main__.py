@@ -48,16 +48,19 @@ class Viewer(BaseApplication):
         from pipeline.health import Health
         from pipeline.store import Store
         from viewer.app import create_app
+        from viewer.redaction import RedactingStore
         from viewer.tail import Tail
 
         settings = self._settings
-        store = Store(settings.database_url.get_secret_value())
+        database_url = settings.database_url.get_secret_value()
+        fields = [field for field in settings.redact.split(",") if field]
+        store = RedactingStore(database_url, fields) if fields else Store(database_url)
         # AWS is needed for publishing only: what is stored can be seen without it.
         health = Health(settings.stall_seconds, checks={"database": store.check})
         self._tail = Tail(store, stop=threading.Event(), beat=lambda: health.beat("tail"))
         self._health = health
         threading.Thread(target=self._tail.run, name="tail", daemon=True).start()
-        return create_app(store, Topic(sns_client(), settings.topic_name), self._tail, health)
+        return create_app(store, Topic(sns_client(), settings.topic_name), self._tail, health, settings)
 
     def _stop_streams_on_sigterm(self, worker: Any) -> None:
         """Let streams end when the process is asked to stop: gunicorn would wait for them in vain."""

@@ -12,27 +12,60 @@ from pipeline.aws import Topic
 from pipeline.message import TEXT, Message, NotACloudEvent, message_from_event, new_message
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
-from pipeline.store import Filter, Store
-from viewer.parameters import cursor, limit, refuse_unknown, text, time
-from viewer.views import summary_view, whole_view
+from pipeline.store import Store
+from viewer.parameters import SEARCH_PARAMETERS, cursor, flag, number, refuse_unknown, search
+from viewer.tail import Tail
+from viewer.views import near_miss_view, summary_view, whole_view
+from viewer.waiting import Asked, near_misses, wait_for
 
+MOST_LISTED = 500
+LONGEST_WAIT_SECONDS = 60
 JSON_TYPES = ("application/json", "application/cloudevents+json")
 
 
-def api_blueprint(store: Store, topic: Topic) -> Blueprint:
+def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
     """Return `/api/messages` and what is below it."""
     blueprint = Blueprint("api", __name__, url_prefix="/api/messages")
 
     @blueprint.get("")
     def list_messages() -> Response:
-        refuse_unknown("source", "type", "since", "until", "limit", "before", "after")
-        found = store.find(
-            Filter(source=text("source"), type=text("type"), since=time("since"), until=time("until")),
-            limit=limit(default=50, most=500),
+        refuse_unknown(*SEARCH_PARAMETERS, "limit", "before", "after", "wait", "count")
+        count = number("count", default=1, most=MOST_LISTED)
+        asked = Asked(
+            search=search(),
+            limit=max(count, number("limit", default=50, most=MOST_LISTED)),
             before=cursor("before", request.args.get("before")),
-            after=cursor("after", request.args.get("after")),
+            after=_after(tail),
         )
-        return _json({"messages": [summary_view(message) for message in found]})
+        seconds = number("wait", default=0, least=0, most=LONGEST_WAIT_SECONDS)
+        found = wait_for(store, tail, asked, count, seconds)
+        answer: dict[str, Any] = {
+            "messages": [summary_view(message) for message in found.messages],
+            "cursor": found.cursor,
+        }
+        if seconds and len(found.messages) < count:
+            answer["near_misses"] = [near_miss_view(miss) for miss in near_misses(store, asked)]
+        return _json(answer)
+
+    @blueprint.get("/facets")
+    def count_values() -> Response:
+        refuse_unknown(*SEARCH_PARAMETERS)
+        facets = store.facets(search())
+        values = {
+            name: [{"value": value, "count": count} for value, count in counts]
+            for name, counts in facets.values.items()
+        }
+        return _json({"counted": facets.counted, "complete": facets.complete, "facets": values})
+
+    @blueprint.delete("")
+    def delete_messages() -> Response:
+        refuse_unknown(*SEARCH_PARAMETERS, "all")
+        wanted = search()
+        if not wanted.conditions and not flag("all"):
+            raise Problem(400, "q should say what to delete; all=1 deletes everything", parameter="q")
+        deleted = store.delete(wanted)
+        tail.forget()
+        return _json({"deleted": deleted})
 
     @blueprint.get("/<int:seq>")
     def read_message(seq: int) -> Response:
@@ -42,6 +75,16 @@ def api_blueprint(store: Store, topic: Topic) -> Blueprint:
             raise Problem(404, f"no message {seq} is stored")
         return _json(whole_view(message))
 
+    @blueprint.get("/<int:seq>/body")
+    def download_body(seq: int) -> Response:
+        refuse_unknown()
+        message = store.get(seq)
+        if message is None:
+            raise Problem(404, f"no message {seq} is stored")
+        # As text whatever it holds, and as a file: no browser opens it as a page of ours.
+        name = f"attachment; filename=message-{seq}.txt"
+        return Response(message.body, mimetype="text/plain", headers={"Content-Disposition": name})
+
     @blueprint.post("")
     def publish_message() -> Response:
         refuse_unknown()
@@ -50,6 +93,12 @@ def api_blueprint(store: Store, topic: Topic) -> Blueprint:
         return _json({"id": message.id, "source": message.source}, 202)
 
     return blueprint
+
+
+def _after(tail: Tail) -> int | None:
+    """Return the cursor `after`; `now` is the newest there is."""
+    value = request.args.get("after")
+    return tail.newest() if value == "now" else cursor("after", value)
 
 
 def _message_from_request() -> Message:

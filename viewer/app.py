@@ -1,19 +1,29 @@
 """The viewer's web application: the page, and where every other route comes from."""
 
-from flask import Flask, Response, render_template
+import psycopg
+from flask import Flask, Response, render_template, request
 
 from pipeline.aws import Topic
 from pipeline.health import Health, health_blueprint
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import DATABASE_ERRORS, explain
-from pipeline.store import Filter, Store
+from pipeline.search import EVERYTHING
+from pipeline.store import Store
 from viewer.api import api_blueprint
+from viewer.doors import guard
+from viewer.export import export_blueprint
+from viewer.parameters import search
+from viewer.settings import ViewerSettings
 from viewer.stream import stream_blueprint
 from viewer.tail import Tail
 from viewer.views import SUMMARY_FIELDS, summary_view
+from viewer.waiting import Asked, look
 from viewer.words import clock, duration
 
-ROWS = 50
+# The schema may be missing for a moment, until the first service has created it.
+READING_ERRORS = (*DATABASE_ERRORS, psycopg.errors.UndefinedTable)
+
+ROWS = 30
 # The largest message SNS takes is 256 KiB; as JSON each of its characters may take six bytes.
 LARGEST_REQUEST_BYTES = 2 * 1024 * 1024
 
@@ -27,32 +37,54 @@ SECURITY_HEADERS = {
 }
 
 
-def create_app(store: Store, topic: Topic, tail: Tail, health: Health) -> Flask:
+def create_app(
+    store: Store,
+    topic: Topic,
+    tail: Tail,
+    health: Health,
+    settings: ViewerSettings,
+) -> Flask:
     """Return the application; everything that it talks to comes in here."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
     app.register_blueprint(health_blueprint(health))
-    app.register_blueprint(api_blueprint(store, topic))
-    app.register_blueprint(stream_blueprint(store, tail))
+    app.register_blueprint(api_blueprint(store, tail, topic))
+    app.register_blueprint(stream_blueprint(store, tail, settings))
+    app.register_blueprint(export_blueprint(store, tail, allowed=settings.export))
     answer_problems_as_documents(app)
+    guard(app, settings)
     app.jinja_env.filters.update(clock=clock, duration=duration)
 
     @app.get("/")
     def page() -> tuple[str, int]:
+        problem = None
         try:
-            found = store.find(Filter(), limit=ROWS)
-        except DATABASE_ERRORS as error:
+            asked = Asked(search(), limit=ROWS)
+        except Problem as wrong:
+            asked, problem = Asked(EVERYTHING, limit=ROWS), wrong.detail
+        try:
+            found = look(store, tail, asked)
+        except READING_ERRORS as error:
             return render_template("unavailable.html", reason=explain(error)), 503
-        messages = [summary_view(message) for message in found]
-        blank = dict.fromkeys(SUMMARY_FIELDS)
-        return render_template("page.html", messages=messages, blank=blank, topic=topic.name, rows=ROWS), 200
+        return render_template(
+            "page.html",
+            messages=[summary_view(message) for message in found.messages],
+            newest=found.cursor,
+            blank=dict.fromkeys(SUMMARY_FIELDS),
+            q=request.args.get("q", ""),
+            problem=problem,
+            topic=topic.name,
+            read_only=settings.read_only,
+            export=settings.export,
+            rows=ROWS,
+        ), 200
 
     @app.after_request
     def add_security_headers(response: Response) -> Response:
         response.headers.update(SECURITY_HEADERS)
         return response
 
-    for error_type in DATABASE_ERRORS:
+    for error_type in READING_ERRORS:
 
         @app.errorhandler(error_type)
         def answer_database_error(error: Exception) -> Response:

@@ -1,13 +1,16 @@
 """Reading parameters of requests: each is checked, and what is wrong is a 400 that names it."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flask import request
 
 from pipeline.problems import Problem
+from pipeline.search import Search, SearchError, equal, parse_search, published
 
 LARGEST_SEQ = 2**63 - 1
+
+SEARCH_PARAMETERS = ("q", "source", "type", "since", "until")
 
 
 def refuse_unknown(*known: str) -> None:
@@ -18,15 +21,31 @@ def refuse_unknown(*known: str) -> None:
             raise Problem(400, f"{name} is not a parameter here; these are: {known_names}", parameter=name)
 
 
-def text(name: str) -> str | None:
-    """Return the parameter, None if it is absent."""
-    return request.args.get(name)
+def search() -> Search:
+    """Return the search that SEARCH_PARAMETERS ask for together."""
+    try:
+        found = parse_search(request.args.get("q", ""), datetime.now(UTC))
+    except SearchError as error:
+        raise Problem(400, str(error), parameter="q") from None
+    for name in ("source", "type"):
+        value = request.args.get(name)
+        if value is not None:
+            found &= equal(name, value)
+    return found & published(since=time("since"), until=time("until"))
 
 
-def limit(default: int, most: int) -> int:
-    """Return `limit`, from 1 to `most`."""
-    number = _whole_number(request.args.get("limit"), least=1, most=most, name="limit", what="a whole number")
-    return default if number is None else number
+def flag(name: str) -> bool:
+    """Return whether the parameter is 1 (or true), not 0 (or false) or absent."""
+    value = request.args.get(name, "0")
+    if value not in ("0", "1", "false", "true"):
+        raise Problem(400, f"{name} should be 0 or 1", parameter=name)
+    return value in ("1", "true")
+
+
+def number(name: str, *, default: int, least: int = 1, most: int) -> int:
+    """Return the parameter as a whole number from `least` to `most`."""
+    value = _whole_number(request.args.get(name), least=least, most=most, name=name, what="a whole number")
+    return default if value is None else value
 
 
 def cursor(name: str, value: str | None) -> int | None:

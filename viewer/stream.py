@@ -2,37 +2,57 @@
 
 The id of each event is the message's seq. A browser that lost its connection comes back by itself with
 `Last-Event-ID` and is given what it missed, however long it was away.
+
+Few messages are sent one by one, as they come; many in one write every tenth of a second, because each write
+costs both ends more than the message in it. A reader that asked for `gaps=1` (the page) is spared what no eye
+can follow: where there is too much, a `gap` event says which messages were passed over, and how many.
 """
 
 import json
-from collections.abc import Iterator
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 
+from pipeline.problems import Problem
+from pipeline.search import Search
 from pipeline.store import Store, Summary
-from viewer.parameters import cursor, refuse_unknown
-from viewer.tail import Tail
+from viewer.parameters import SEARCH_PARAMETERS, cursor, flag, refuse_unknown, search
+from viewer.settings import ViewerSettings
+from viewer.tail import PAGE, Tail
 from viewer.views import summary_view
 
-# Keeps proxies from closing an idle stream, and tells this process that the reader is gone.
-HEARTBEAT_SECONDS = 15.0
 RETRY_MILLISECONDS = 1000
 
+SINGLE_PER_SECOND = 20
+BATCH_SECONDS = 0.1
+# With gaps: a reader further behind than this, or given more than this in a second, is given the newest only.
+MOST_BEHIND = 2000
+MOST_PER_SECOND = 500
+NEWEST_AFTER_GAP = 50
 
-def stream_blueprint(store: Store, tail: Tail) -> Blueprint:
+
+def stream_blueprint(store: Store, tail: Tail, settings: ViewerSettings) -> Blueprint:
     """Return `GET /api/stream`."""
     blueprint = Blueprint("stream", __name__)
+    open_streams: Counter[str] = Counter()  # by the reader's address
 
     @blueprint.get("/api/stream")
     def stream() -> Response:
-        refuse_unknown("after")
+        refuse_unknown("after", "gaps", *SEARCH_PARAMETERS)
         start = cursor("Last-Event-ID", request.headers.get("Last-Event-ID"))
         if start is None:
             start = cursor("after", request.args.get("after"))
         if start is None:
-            start = store.newest()
+            start = tail.newest()
+        follower = Follower(store, tail, search(), gaps=flag("gaps"))
+        reader = request.remote_addr or ""
+        if open_streams[reader] >= settings.max_streams_per_client:
+            raise Problem(429, f"{reader} has {open_streams[reader]} streams open already")
         return Response(
-            _events(tail, start),
+            _counted(open_streams, reader, _events(follower, tail, start, settings.heartbeat_seconds)),
             mimetype="text/event-stream",
             # X-Accel-Buffering: nginx would hold events back otherwise.
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
@@ -41,18 +61,110 @@ def stream_blueprint(store: Store, tail: Tail) -> Blueprint:
     return blueprint
 
 
-def _events(tail: Tail, seq: int) -> Iterator[str]:
-    # Sent at once, so that the reader knows the stream is open before the first message.
-    yield f"retry: {RETRY_MILLISECONDS}\n\n"
-    while not tail.stopping:
-        messages = tail.after(seq, HEARTBEAT_SECONDS)
+def _counted(open_streams: Counter[str], reader: str, events: Iterator[str]) -> Iterator[str]:
+    open_streams[reader] += 1
+    try:
+        yield from events
+    finally:
+        open_streams[reader] -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages that were passed over: `count` of them, from one seq to the other, both included."""
+
+    start: int
+    end: int
+    count: int
+
+
+class Follower:
+    """Reads for one stream what comes next of a search, and minds its pace."""
+
+    def __init__(self, store: Store, tail: Tail, search: Search, *, gaps: bool) -> None:
+        """`gaps` allows passing over what is too much."""
+        self._store, self._tail, self._search, self._gaps = store, tail, search, gaps
+        self._sent: deque[tuple[float, int]] = deque()  # when, how many: of the last second
+        self._looked = 0.0
+
+    def next(self, seq: int, timeout: float) -> tuple[Gap | None, Sequence[Summary], int]:
+        """Return what was passed over, what follows, and up to which seq that is all there is.
+
+        Waits up to `timeout` for it, and between writes where there is much.
+        """
+        self._pace()
+        messages, place = self._after(seq, timeout)
+        gap = None
+        if self._gaps and messages:
+            gap, messages = self._pass_over(seq, messages)
+            place = max(place, messages[-1].seq)
         if messages:
-            yield "".join(map(format_event, messages))
-            seq = messages[-1].seq
+            self._sent.append((time.monotonic(), len(messages)))
+        return gap, messages, place
+
+    def _pace(self) -> None:
+        # What is filtered costs the store a query each time it looks, found or not.
+        often = self._search.conditions or self._per_second() > SINGLE_PER_SECOND
+        if often:
+            self._tail.pause(self._looked + BATCH_SECONDS - time.monotonic())
+
+    def _after(self, seq: int, timeout: float) -> tuple[Sequence[Summary], int]:
+        if not self._search.conditions:
+            messages = self._tail.after(seq, timeout)
+            self._looked = time.monotonic()
+            return messages, messages[-1].seq if messages else seq
+        newest = self._tail.wait(seq, timeout)
+        if newest <= seq or self._tail.stopping:
+            return [], seq
+        self._looked = time.monotonic()
+        messages = self._store.find(self._search, after=seq, limit=PAGE)[::-1]
+        if len(messages) < PAGE:
+            return messages, max(newest, messages[-1].seq if messages else 0)
+        return messages, messages[-1].seq
+
+    def _pass_over(self, seq: int, messages: Sequence[Summary]) -> tuple[Gap | None, Sequence[Summary]]:
+        too_fast = self._per_second() > MOST_PER_SECOND and len(messages) > NEWEST_AFTER_GAP
+        if not too_fast and not self._far_behind(seq):
+            return None, messages
+        messages = self._store.find(self._search, limit=NEWEST_AFTER_GAP)[::-1]
+        first = messages[0].seq
+        count = self._store.count(self._search, after=seq, before=first)
+        return (Gap(seq + 1, first - 1, count) if count else None), messages
+
+    def _far_behind(self, seq: int) -> bool:
+        at_most = self._tail.wait(0, 0) - seq
+        return at_most > MOST_BEHIND and self._store.count(self._search, after=seq) > MOST_BEHIND
+
+    def _per_second(self) -> int:
+        now = time.monotonic()
+        while self._sent and self._sent[0][0] < now - 1:
+            self._sent.popleft()
+        return sum(count for _, count in self._sent)
+
+
+def _events(follower: Follower, tail: Tail, seq: int, heartbeat_seconds: float) -> Iterator[str]:
+    # Sent at once, so that the reader knows that the stream is open, and that nothing in between buffers it.
+    yield f"retry: {RETRY_MILLISECONDS}\nevent: ready\ndata: {json.dumps({'after': seq})}\n\n"
+    written = time.monotonic()
+    # A heartbeat keeps proxies from closing an idle stream, and tells this process that the reader is gone.
+    while not tail.stopping:
+        gap, messages, seq = follower.next(seq, heartbeat_seconds)
+        if messages:
+            yield (format_gap(gap) if gap else "") + "".join(map(format_message, messages))
+        elif not tail.stopping and time.monotonic() >= written + heartbeat_seconds:
+            # The id alone: a reader that resumes need not look through again what did not match.
+            yield f"id: {seq}\n: heartbeat\n\n"
         else:
-            yield ": heartbeat\n\n"
+            continue
+        written = time.monotonic()
 
 
-def format_event(message: Summary) -> str:
+def format_message(message: Summary) -> str:
     """Return one message as one event; JSON has no line breaks of its own, so the data is one line."""
     return f"id: {message.seq}\nevent: message\ndata: {json.dumps(summary_view(message))}\n\n"
+
+
+def format_gap(gap: Gap) -> str:
+    """Return what was passed over as one event; a reader that resumes after it resumes after the gap."""
+    data = json.dumps({"from": gap.start, "to": gap.end, "count": gap.count})
+    return f"id: {gap.end}\nevent: gap\ndata: {data}\n\n"

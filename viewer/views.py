@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.message import read_data
-from pipeline.store import StoredMessage, Summary
+from pipeline.store import NearMiss, StoredMessage, Summary
 
 SUMMARY_FIELDS = tuple(field.name for field in dataclasses.fields(Summary))
 
@@ -32,6 +32,11 @@ def whole_view(message: StoredMessage) -> dict[str, Any]:
             }
         ],
     }
+
+
+def near_miss_view(miss: NearMiss) -> dict[str, Any]:
+    """Return the message and the first condition that it does not meet."""
+    return {"failed": miss.failed, "message": summary_view(miss.message)}
 
 
 def _view(value: Any) -> Any:

@@ -1,146 +1,201 @@
-// The page: the server has painted what is stored; this adds what arrives, through one stream.
+// The page's wiring: the server has painted what is stored; this adds what arrives, and lets the reader move.
 
-const LONGEST_LIST = 200; // rows kept in the page; the store has all
-const RETRY_MS = 2000;
+import { ask, duration, element, number, switchZone } from "./words.js";
+import { address, go, onChange, state } from "./state.js";
+import { follow } from "./live.js";
+import { adopt, hold, list, load, receive, toNewest } from "./list.js";
+import { addToSearch, copy, current, say, show } from "./detail.js";
 
-const table = document.getElementById("messages");
-const rows = document.getElementById("rows");
-const template = document.getElementById("row");
-const empty = document.getElementById("empty");
-const older = document.getElementById("older");
+const HIDDEN_MS = 30000;
+const wide = matchMedia("(min-width: 64rem)");
 const connection = document.getElementById("connection");
-
-// ---- one row
-
-// The same words as the server's (viewer/words.py), so that a reload changes nothing.
-function duration(seconds, sign = "") {
-  if (seconds === null) return "";
-  return seconds < 0 ? `−${length(-seconds)}` : `${sign}${length(seconds)}`;
-}
-
-function length(seconds) {
-  const whole = (unit, of = Infinity) => Math.floor((seconds % of) / unit);
-  if (seconds < 0.9995) return `${Math.floor(seconds * 1000 + 0.5)} ms`;
-  if (seconds < 59.95) return `${(Math.floor(seconds * 10 + 0.5) / 10).toFixed(1)} s`;
-  if (seconds < 3600) return `${whole(60)} min ${whole(1, 60)} s`;
-  if (seconds < 86400) return `${whole(3600)} h ${whole(60, 3600)} min`;
-  return `${whole(86400)} d ${whole(3600, 86400)} h`;
-}
-
-function localize(time) {
-  const date = new Date(time.dateTime);
-  const clock = date.toLocaleTimeString([], { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit" });
-  const day = date.toLocaleDateString([], { day: "numeric", month: "short" });
-  time.textContent = date.toDateString() === new Date().toDateString() ? clock : `${day} ${clock}`;
-  time.title = `${date.toLocaleString()} (${time.dateTime})`;
-}
-
-function makeRow(message) {
-  const row = template.content.firstElementChild.cloneNode(true);
-  const fill = (name, text) => { row.querySelector(name).textContent = text; };
-  row.dataset.seq = message.seq;
-  row.querySelector("time").dateTime = message.time;
-  localize(row.querySelector("time"));
-  fill(".gap", duration(message.since_previous_seconds, "+"));
-  fill(".text .words", message.preview);
-  fill(".type .words", message.type);
-  fill(".source .words", message.source);
-  fill(".sequence", message.sequence === null ? "" : `#${message.sequence}`);
-  fill(".latency", duration(message.latency_seconds));
-  if (message.color) row.querySelector("circle").setAttribute("fill", message.color);
-  for (const words of row.querySelectorAll(".words")) words.title = words.textContent;
-  return row;
-}
-
-// ---- the list
-
-let newest = Number(table.dataset.newest);
-let arrived = []; // received but not drawn, oldest first
-let longest = LONGEST_LIST; // more, once the reader has asked for older ones
-
-function receive(message) {
-  if (message.seq <= newest) return;
-  newest = message.seq;
-  arrived.push(message);
-  if (arrived.length > LONGEST_LIST) arrived.shift(); // those drawn next would push it out at once
-  if (arrived.length === 1) schedule(draw);
-}
-
-// A hidden tab has no animation frames, but should be up to date when it is looked at.
-function schedule(task) {
-  if (document.hidden) setTimeout(task, 250);
-  else requestAnimationFrame(task);
-}
-
-function draw() {
-  const fresh = arrived.reverse().map(makeRow);
-  arrived = [];
-  for (const row of fresh) row.classList.add("fresh");
-  rows.prepend(...fresh);
-  while (rows.childElementCount > longest) rows.lastElementChild.remove();
-  showWhatIsThere();
-}
-
-function showWhatIsThere() {
-  const count = rows.childElementCount;
-  empty.hidden = count > 0;
-  older.hidden = count < Number(table.dataset.page) || rows.lastElementChild.dataset.seq === "1";
-}
-
-older.addEventListener("click", async () => {
-  older.disabled = true;
-  try {
-    const before = rows.lastElementChild.dataset.seq;
-    const answer = await fetch(`api/messages?limit=${table.dataset.page}&before=${before}`);
-    if (!answer.ok) throw new Error((await answer.json()).detail);
-    const { messages } = await answer.json();
-    rows.append(...messages.map(makeRow));
-    longest = Math.max(longest, rows.childElementCount);
-    showWhatIsThere();
-    if (!messages.length) older.hidden = true;
-  } finally {
-    older.disabled = false;
-  }
-});
+const byId = (id) => document.getElementById(id);
 
 // ---- the stream
 
+let stop = null;
+let seen = list.newest;
+
 function connect() {
-  const stream = new EventSource(`api/stream?after=${newest}`);
-  stream.addEventListener("open", () => show("live", "live"));
-  stream.addEventListener("message", (event) => receive(JSON.parse(event.data)));
-  stream.addEventListener("error", () => {
-    show("reconnecting", "reconnecting");
-    // After a broken connection the browser comes back by itself; after an error answer it does not.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
-  });
+  stop?.();
+  stop = follow({ q: state.q, after: seen, receive: accept, show: showConnection });
 }
 
-function show(state, words) {
-  connection.dataset.state = state;
-  connection.textContent = words;
+function accept(item) {
+  seen = item.to ?? item.seq;
+  receive(item);
+  announce(item.from === undefined ? 1 : item.count ?? 0);
 }
+
+function showConnection(words, why) {
+  connection.dataset.state = words;
+  connection.textContent = words;
+  connection.title = why;
+}
+
+// A tab that nobody sees gives its connection back, and resumes where it was.
+let leaving = null;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(leaving);
+  if (document.hidden) leaving = setTimeout(() => { stop(); stop = null; }, HIDDEN_MS);
+  else {
+    unread = 0;
+    showUnread();
+    if (!stop) connect();
+  }
+});
+
+// ---- what is new, for those who do not look, and for those who cannot see
+
+let unread = 0;
+let unsaid = 0;
+
+function announce(count) {
+  unsaid += count;
+  if (!document.hidden) return;
+  unread += count;
+  showUnread();
+}
+
+function showUnread() {
+  document.title = unread ? `(${number(unread)}) Fanout` : "Fanout";
+  byId("icon").href = byId("icon").href.replace(/icon\w*\.svg/, unread ? "icon_unread.svg" : "icon.svg");
+}
+
+setInterval(() => {
+  if (unsaid) byId("announcer").textContent = `${number(unsaid)} new ${unsaid === 1 ? "message" : "messages"}`;
+  unsaid = 0;
+}, 10000);
+
+// ---- the list and the message beside it
+
+function select(row, { replace = false, focus = false } = {}) {
+  if (!row) return;
+  go({ m: row.dataset.seq }, { replace });
+  if (focus) row.querySelector("a").focus({ preventScroll: false });
+}
+
+byId("rows").addEventListener("click", (event) => {
+  const row = event.target.closest(".message");
+  if (!row || event.ctrlKey || event.metaKey || event.shiftKey || !getSelection().isCollapsed) return;
+  event.preventDefault();
+  select(row);
+});
+
+byId("close").addEventListener("click", () => go({ m: "" }));
+byId("copy").addEventListener("click", () => current() && copy(current().body));
+byId("link").addEventListener("click", () => copy(new URL(address(), location.href).href));
+
+function move(step) {
+  const rows = list.rows();
+  const at = rows.findIndex((row) => row.dataset.seq === state.m);
+  select(rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))], { replace: true, focus: true });
+}
+
+// On a wide screen the newest message is readable at once, without being asked for.
+function preselect() {
+  const [first] = list.rows();
+  if (!state.m && wide.matches && first && state.tab === "messages") {
+    show(first.dataset.seq);
+    list.select(first.dataset.seq);
+  }
+}
+
+// ---- the search
+
+const form = byId("search");
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  go({ q: form.elements.q.value.trim(), m: "" });
+});
+form.elements.q.addEventListener("search", () => { if (!form.elements.q.value) go({ q: "", m: "" }); });
+
+async function search() {
+  const problem = byId("search-problem");
+  form.elements.q.value = state.q;
+  problem.textContent = "";
+  form.elements.q.removeAttribute("aria-invalid");
+  for (const menu of document.querySelectorAll(".menu")) menu.open = false;
+  try {
+    await load(state.q);
+  } catch (error) {
+    problem.textContent = error.message;
+    form.elements.q.setAttribute("aria-invalid", "true");
+    return;
+  }
+  seen = list.newest;
+  connect();
+  preselect();
+}
+
+for (const menu of document.querySelectorAll(".menu[data-facet]")) {
+  menu.addEventListener("toggle", () => { if (menu.open) fillMenu(menu).catch((error) => say(error.message)); });
+}
+
+async function fillMenu(menu) {
+  const options = menu.querySelector(".options");
+  options.replaceChildren(element("p", { class: "note" }, "counting …"));
+  const { counted, complete, facets } = await ask(`api/messages/facets?${new URLSearchParams({ q: state.q })}`);
+  const names = Object.keys(facets).filter((name) => name.split(".")[0] === menu.dataset.facet);
+  const choice = (name) => ({ value, count }) => element("p", { class: "choice" },
+    element("button", { title: "search for it (with Alt: exclude it)", click: (event) => addToSearch(name, value, event.altKey) },
+      element("span", { class: "words" }, name.startsWith("attr.") ? `${name.slice(5)} = ${value}` : value), element("small", {}, number(count))),
+    element("button", { class: "exclude", title: `exclude ${value}`, "aria-label": `exclude ${value}`, click: () => addToSearch(name, value, true) }, "−"));
+  options.replaceChildren(...names.flatMap((name) => facets[name].map(choice(name))));
+  if (!options.childElementCount) options.append(element("p", { class: "note" }, "nothing to choose from"));
+  if (!complete) options.append(element("p", { class: "note" }, `of the ${number(counted)} newest`));
+}
+
+for (const button of document.querySelectorAll("[data-search]")) {
+  button.addEventListener("click", () => {
+    const [name, value] = button.dataset.search.split(":");
+    const others = state.q.split(" ").filter((word) => word && !word.startsWith(`${name}:`));
+    go({ q: [...others, ...(value ? [button.dataset.search] : [])].join(" ") });
+  });
+}
+document.addEventListener("click", ({ target }) => {
+  for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(target)) menu.open = false;
+});
+
+// ---- holding, theme
+
+const pause = byId("pause");
+
+function togglePause() {
+  hold(!list.held);
+  pause.setAttribute("aria-pressed", list.held);
+}
+
+pause.addEventListener("click", togglePause);
+byId("news").addEventListener("click", () => pause.setAttribute("aria-pressed", "false"));
+
+byId("theme").addEventListener("click", () => {
+  const themes = ["auto", "light", "dark"];
+  const next = themes[(themes.indexOf(document.documentElement.dataset.theme) + 1) % themes.length];
+  document.documentElement.dataset.theme = next;
+  localStorage.setItem("theme", next);
+  say(`theme: ${next}`);
+});
 
 // ---- sending
 
-const form = document.getElementById("send");
-const result = document.getElementById("send-result");
+const send = byId("send");
 
-form.addEventListener("submit", async (event) => {
+send.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const button = form.querySelector("button");
+  const button = send.querySelector("button");
   button.disabled = true;
-  result.textContent = "";
   try {
-    const answer = await fetch("api/messages", {
+    await ask("api/messages", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ text: form.elements.text.value }),
+      body: JSON.stringify({ text: send.elements.text.value }),
     });
-    if (answer.ok) form.reset();
-    else result.textContent = `Not sent: ${(await answer.json()).detail}`;
-  } catch {
-    result.textContent = "Not sent: the viewer does not answer.";
+    send.reset();
+    toNewest();
+  } catch (error) {
+    say(`Not sent: ${error.message}`);
   } finally {
     button.disabled = false;
   }
@@ -148,7 +203,17 @@ form.addEventListener("submit", async (event) => {
 
 // ---- start
 
-for (const time of rows.querySelectorAll("time")) localize(time);
-for (const words of rows.querySelectorAll(".words")) words.title = words.textContent;
-showWhatIsThere();
+onChange((now, before) => {
+  if (now.q !== before.q) search();
+  if (now.m !== before.m) {
+    show(now.m);
+    list.select(now.m);
+  }
+});
+adopt(state.q);
 connect();
+if (state.m) {
+  show(state.m);
+  list.select(state.m);
+} else preselect();
+document.documentElement.dataset.ready = "";

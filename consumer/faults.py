@@ -1,0 +1,61 @@
+"""Fault injection, off by default: to watch retries, dead letters and redrive."""
+
+import dataclasses
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consumer.handler import Failures
+from pipeline.message import Delivery
+
+
+class InjectedFault(Exception):
+    """A failure that FAULTS asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Shares from 0 to 1: of messages that fail at every try, of single tries that fail, of tries delayed."""
+
+    fail: float = 0
+    flaky: float = 0
+    delay: float = 0
+    delay_seconds: float = 1
+
+
+def parse_faults(text: str) -> Faults:
+    """Read `fail=0.1,delay=0.5,delay_seconds=2`; raises ValueError saying what is allowed."""
+    values: dict[str, float] = {}
+    known = [field.name for field in dataclasses.fields(Faults)]
+    for part in filter(None, text.split(",")):
+        name, _, value = part.strip().partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1
+        if name not in known or not 0 <= number <= (3600 if name == "delay_seconds" else 1):
+            raise ValueError(
+                f"{part.strip()!r} should be one of {', '.join(known)} = a share from 0 to 1, or seconds"
+            )
+        values[name] = number
+    return Faults(**values)
+
+
+class FaultInjector:
+    """A handler to put before the others."""
+
+    def __init__(self, faults: Faults, stop: threading.Event) -> None:
+        """A delay ends early when `stop` is set."""
+        self._faults, self._stop = faults, stop
+
+    def __call__(self, deliveries: Sequence[Delivery]) -> Failures:
+        """Fail the share of the batch that the settings ask for, and delay it."""
+        if random.random() < self._faults.delay:
+            self._stop.wait(self._faults.delay_seconds)
+        return {
+            place: InjectedFault("FAULTS asked for this failure")
+            for place, delivery in enumerate(deliveries)
+            # By the identity, a message fails at every try or at none.
+            if delivery.message.identity[0] < 256 * self._faults.fail or random.random() < self._faults.flaky
+        }

@@ -1,0 +1,88 @@
+"""A wrong setting ends the start with one line that names it, its value and what is allowed."""
+
+import pytest
+
+from consumer.settings import ConsumerSettings
+from local.settings import RunSettings
+from pipeline.settings import load_settings
+from producer.settings import ProducerSettings
+from viewer.settings import ViewerSettings
+
+AnySettings = type[ProducerSettings] | type[ConsumerSettings] | type[ViewerSettings] | type[RunSettings]
+
+
+@pytest.fixture(autouse=True)
+def database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:hunter2@host/database")
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "value", "said"),
+    [
+        (ProducerSettings, "PORT", "70000", "less than or equal to 65535"),
+        (ProducerSettings, "PORT", "http", "valid integer"),
+        (ProducerSettings, "LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        (ProducerSettings, "LOG_FORMAT", "xml", "'json' or 'text'"),
+        (ProducerSettings, "TOPIC_NAME", "a topic", "pattern"),
+        (ProducerSettings, "MIN_INTERVAL_SECONDS", "-1", "greater than or equal to 0"),
+        (ProducerSettings, "MIN_INTERVAL_SECONDS", "11", "should not exceed MAX_INTERVAL_SECONDS=10"),
+        (ProducerSettings, "RATE_PER_SECOND", "0", "greater than 0"),
+        (ConsumerSettings, "POLLERS", "0", "greater than or equal to 1"),
+        (ConsumerSettings, "WAIT_TIME_SECONDS", "21", "less than or equal to 20"),
+        (ConsumerSettings, "STALL_SECONDS", "20", "at least 30"),
+        (ConsumerSettings, "HANDLER", "orders", "neither store nor package.module:callable"),
+        (ConsumerSettings, "FAULTS", "fail=2", "a share from 0 to 1"),
+        (ConsumerSettings, "RETENTION_MESSAGES", "0", "greater than or equal to 1"),
+        (ViewerSettings, "MAX_CONNECTIONS", "0", "greater than or equal to 1"),
+        (RunSettings, "EMULATOR", "moto", "'ministack' or 'localstack'"),
+        (RunSettings, "AWS_PORT", "5000", "VIEWER_PORT is the same"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(
+    settings: AnySettings, variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SystemExit) as exit_:
+        load_settings(settings)
+
+    [line] = str(exit_.value).splitlines()
+    assert line.startswith(f"{variable}=")
+    assert value in line
+    assert "is not allowed" in line
+    assert said in line
+
+
+def test_every_wrong_variable_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "x")
+    monkeypatch.setenv("POLLERS", "x")
+
+    with pytest.raises(SystemExit) as exit_:
+        load_settings(ConsumerSettings)
+
+    assert [line.partition("=")[0] for line in str(exit_.value).splitlines()] == ["PORT", "POLLERS"]
+
+
+def test_a_missing_database_is_named_with_its_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+
+    with pytest.raises(
+        SystemExit, match=r"DATABASE_URL is not set: .*postgresql://user:password@host/database"
+    ):
+        load_settings(ConsumerSettings)
+
+
+def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://user:hunter2@host/database")
+
+    with pytest.raises(SystemExit) as exit_:
+        load_settings(ConsumerSettings)
+
+    assert str(exit_.value).startswith("DATABASE_URL is not allowed: should begin with postgresql://")
+    assert "hunter2" not in str(exit_.value)
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "")
+
+    assert load_settings(ProducerSettings).port == 5000

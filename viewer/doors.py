@@ -1,0 +1,128 @@
+"""Who may do what: the token, writes from our own pages only, reading only; and the path of it all."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from pipeline.problems import Problem
+from viewer.settings import ViewerSettings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+COOKIE = "fanout"
+A_MONTH = 30 * 86_400
+# Guessing costs time, and only the one who guesses.
+WRONG_TOKEN_SECONDS = 0.5
+OPEN_ENDPOINTS = ("health.answer", "static", "login", "log_in")
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+def guard(app: Flask, settings: ViewerSettings) -> None:
+    """Let every request to the app pass these doors first."""
+    token = settings.viewer_token.get_secret_value() if settings.viewer_token else None
+
+    @app.before_request
+    def check() -> AnyResponse | None:
+        if request.method not in READING:
+            _refuse_other_origins()
+            if settings.read_only and request.endpoint not in OPEN_ENDPOINTS:
+                raise Problem(403, "this viewer only reads (READ_ONLY)")
+        if token is None or request.endpoint in OPEN_ENDPOINTS or _may_enter(token):
+            return None
+        if request.endpoint == "page":
+            return redirect(url_for("login", next=request.full_path.rstrip("?")))
+        answer = Problem(401, "a token is needed: Authorization: Bearer …").to_response()
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+
+    if token is not None:
+        _add_login(app, token)
+    if settings.path_prefix:
+        app.wsgi_app = Prefix(app.wsgi_app, settings.path_prefix)  # type: ignore[method-assign]
+
+
+def _add_login(app: Flask, token: str) -> None:
+    @app.get("/login")
+    def login() -> str:
+        return render_template("login.html", wrong=False)
+
+    @app.post("/login")
+    def log_in() -> AnyResponse | tuple[str, int]:
+        if not _same(request.form.get("token", "").encode("utf-8", "replace"), token):
+            time.sleep(WRONG_TOKEN_SECONDS)
+            return render_template("login.html", wrong=True), 403
+        answer = redirect(_local(request.args.get("next", "")) or url_for("page"))
+        answer.set_cookie(
+            COOKIE,
+            _session(token),
+            max_age=A_MONTH,
+            path=url_for("page"),
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+        return answer
+
+
+def _may_enter(token: str) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    # WSGI hands over the bytes of a header as Latin-1 (PEP 3333).
+    if scheme.lower() == "bearer" and _same(given.strip().encode("latin-1", "replace"), token):
+        return True
+    return _same(request.cookies.get(COOKIE, "").encode("utf-8", "replace"), _session(token))
+
+
+def _session(token: str) -> str:
+    """Return what the cookie holds: proof of the token, without it. A new token ends every session."""
+    return hmac.new(token.encode(), b"fanout viewer session", hashlib.sha256).hexdigest()
+
+
+def _same(given: bytes, expected: str) -> bool:
+    return hmac.compare_digest(given, expected.encode())
+
+
+def _local(target: str) -> str | None:
+    """Return the target if it is a path of ours: a login must not lead elsewhere."""
+    return url_for("page") + target.lstrip("/") if target.startswith("/") and "\\" not in target else None
+
+
+def _refuse_other_origins() -> None:
+    """Refuse what a page of another origin sends with the reader's cookie ("Fetch Metadata", W3C)."""
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    else:
+        # Old browsers; a client that is no browser sends neither.
+        foreign = origin is not None and urlsplit(origin).netloc != request.host
+    if foreign:
+        raise Problem(403, "only pages of this viewer may change things")
+
+
+class Prefix:
+    """Serves an application below a path. /health answers at the root too: probes know no prefix."""
+
+    def __init__(self, app: Callable[..., Any], prefix: str) -> None:
+        """`prefix` begins with a slash and does not end with one."""
+        self._app, self._prefix = app, prefix
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        path = environ.get("PATH_INFO", "")
+        if path == self._prefix:
+            moved = Response(status=308, headers={"Location": f"{self._prefix}/"})
+            return moved(environ, start_response)
+        if path.startswith(f"{self._prefix}/"):
+            environ = {**environ, "SCRIPT_NAME": self._prefix, "PATH_INFO": path.removeprefix(self._prefix)}
+        elif path != "/health":
+            missing = Problem(404, f"everything is below {self._prefix}/").to_response()
+            return missing(environ, start_response)
+        answer: Iterable[bytes] = self._app(environ, start_response)
+        return answer

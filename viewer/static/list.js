@@ -1,0 +1,191 @@
+// The list: newest first, bounded, drawn once a frame. While the reader is elsewhere in it, what arrives is
+// counted and kept back, never lost.
+
+import { ask, clock, duration, element, localize, number } from "./words.js";
+import { address } from "./state.js";
+
+const LONGEST = 200; // rows in the page; the store has all
+const MOST_ANIMATED = 20;
+
+const table = document.getElementById("messages");
+const rows = document.getElementById("rows");
+const scroller = document.getElementById("list");
+const template = document.getElementById("row");
+const empty = document.getElementById("empty");
+const older = document.getElementById("older");
+const news = document.getElementById("news");
+const page = Number(table.dataset.page);
+
+let query = "";
+let waiting = []; // received, not drawn, oldest first: messages and gaps
+let kept = 0; // how many of them are messages, those in gaps too
+let longest = LONGEST; // more, once the reader has asked for older ones
+let held = false; // on purpose
+let drawing = false;
+
+export const list = {
+  get newest() { return Number(table.dataset.newest); },
+  get held() { return held; },
+  rows: () => [...rows.querySelectorAll(".message")],
+  row: (seq) => rows.querySelector(`.message[data-seq="${seq}"]`),
+  select(seq) {
+    rows.querySelector("[aria-current]")?.removeAttribute("aria-current");
+    list.row(seq)?.querySelector("a").setAttribute("aria-current", "true");
+  },
+};
+
+// ---- one row
+
+function makeRow(message) {
+  const row = template.content.firstElementChild.cloneNode(true);
+  const fill = (name, text) => { row.querySelector(name).textContent = text; };
+  row.dataset.seq = message.seq;
+  row.querySelector("time").dateTime = message.time;
+  row.querySelector("a").href = `?m=${message.seq}`;
+  fill(".gap", duration(message.since_previous_seconds, "+"));
+  fill(".text .words", message.preview || "(empty)");
+  fill(".type .words", message.type);
+  fill(".latency", duration(message.latency_seconds));
+  fill(".tries", message.receive_count > 1 ? `×${message.receive_count}` : "");
+  if (message.color) row.querySelector("circle").setAttribute("fill", message.color);
+  return dress(row);
+}
+
+// What the server leaves to the browser: the reader's zone and place.
+function dress(row) {
+  localize(row.querySelector("time"));
+  row.querySelector("a").href = address({ m: row.dataset.seq });
+  return row;
+}
+
+function makeGap(gap, times) {
+  const count = gap.count === null ? "more" : `${number(gap.count)} more`;
+  const span = times.every(Boolean) ? ` between ${clock(times[0])} and ${clock(times[1])}` : "";
+  const button = element("button", { click: () => fillGap(row, gap) }, `… ${count}${span} · show`);
+  const row = element("tr", { class: "passed", "data-from": gap.from, "data-to": gap.to },
+    element("td", { colspan: 6 }, button));
+  return row;
+}
+
+async function fillGap(row, gap) {
+  row.querySelector("button").disabled = true;
+  const { messages } = await ask(`api/messages?${query}&after=${gap.from - 1}&before=${gap.to + 1}&limit=200`);
+  const found = messages.map(makeRow);
+  longest = Math.max(longest, rows.childElementCount + found.length);
+  const left = gap.count === null ? null : gap.count - found.length;
+  if (found.length === 200 && left !== 0) {
+    found.push(makeGap({ from: gap.from, to: messages.at(-1).seq - 1, count: left }, []));
+  }
+  row.replaceWith(...found);
+}
+
+// ---- what arrives
+
+// Looking further down, selecting text or holding on purpose keeps the list as it is.
+function isHeld() {
+  const selection = getSelection();
+  return held || scroller.scrollTop > 8 || (!selection.isCollapsed && scroller.contains(selection.anchorNode));
+}
+
+export function receive(item) {
+  const gap = item.from !== undefined;
+  waiting.push(item);
+  kept += gap ? item.count ?? 0 : 1;
+  if (waiting.length > LONGEST) foldOldest();
+  // A hidden tab has no animation frames, but should be up to date when it is looked at.
+  if (!drawing) {
+    drawing = true;
+    if (document.hidden) setTimeout(draw, 250);
+    else requestAnimationFrame(draw);
+  }
+}
+
+// More waits than the list would show: the older half becomes a gap that can be opened.
+function foldOldest() {
+  const folded = waiting.splice(0, LONGEST / 2);
+  const count = folded.reduce((sum, item) => sum + (item.from === undefined ? 1 : item.count ?? 0), 0);
+  const [first, last] = [folded[0], folded.at(-1)];
+  waiting.unshift({ from: first.from ?? first.seq, to: last.to ?? last.seq, count });
+}
+
+export function draw() {
+  drawing = false;
+  if (isHeld()) return showNews();
+  const fresh = waiting.map((item, at) => item.from === undefined
+    ? makeRow(item)
+    : makeGap(item, [waiting[at - 1]?.time ?? rows.querySelector("time")?.dateTime, waiting[at + 1]?.time]));
+  if (fresh.length <= MOST_ANIMATED) for (const row of fresh) row.classList.add("fresh");
+  waiting = [];
+  kept = 0;
+  rows.prepend(...fresh.reverse());
+  while (rows.childElementCount > longest) rows.lastElementChild.remove();
+  showWhatIsThere();
+  showNews();
+}
+
+function showNews() {
+  news.hidden = !kept;
+  news.textContent = `▲ ${number(kept)} new${held ? " (paused)" : ""}`;
+}
+
+export function hold(on) {
+  held = on;
+  if (!held) toNewest();
+}
+
+export function toNewest() {
+  held = false;
+  getSelection().removeAllRanges();
+  scroller.scrollTop = 0;
+  longest = LONGEST;
+  draw();
+}
+
+news.addEventListener("click", toNewest);
+scroller.addEventListener("scroll", () => { if (scroller.scrollTop <= 8 && waiting.length) draw(); }, { passive: true });
+
+// ---- what is there
+
+export async function load(q) {
+  query = new URLSearchParams(q ? { q } : {});
+  const { messages, cursor } = await ask(`api/messages?${query}&limit=${page}`);
+  waiting = [];
+  kept = 0;
+  longest = LONGEST;
+  rows.replaceChildren(...messages.map(makeRow));
+  table.dataset.newest = cursor;
+  scroller.scrollTop = 0;
+  showWhatIsThere(messages.length === page);
+  showNews();
+}
+
+export function adopt(q) {
+  query = new URLSearchParams(q ? { q } : {});
+  for (const row of list.rows()) dress(row);
+  showWhatIsThere(rows.childElementCount === page);
+}
+
+function showWhatIsThere(more = !older.hidden || rows.childElementCount >= page) {
+  empty.hidden = rows.childElementCount > 0;
+  empty.dataset.why = query.size ? "search" : "store";
+  older.hidden = !more;
+}
+
+async function showOlder() {
+  if (older.disabled) return;
+  older.disabled = true;
+  try {
+    const last = rows.lastElementChild;
+    const { messages } = await ask(`api/messages?${query}&limit=${page}&before=${last.dataset.from ?? last.dataset.seq}`);
+    rows.append(...messages.map(makeRow));
+    longest = Math.max(longest, rows.childElementCount);
+    showWhatIsThere(messages.length === page);
+  } finally {
+    older.disabled = false;
+  }
+}
+
+older.addEventListener("click", showOlder);
+// Reached by scrolling, not merely in sight because the list is short.
+new IntersectionObserver(([entry]) => { if (entry.isIntersecting && scroller.scrollTop > 0) showOlder(); }, { root: scroller })
+  .observe(older);
