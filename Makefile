@@ -22,7 +22,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-containers lint types format readme lock localstack clean distclean
+.PHONY: help run test chaos bench test-containers lint types format readme lock localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
@@ -37,6 +37,12 @@ test: lint types $(LOCALSTACK_VENV)/done.txt ## lint, types and all tests, with 
 test-containers: $(VENV)/dev.txt ## build the images and run the composed system in Docker (slow)
 	@$(DOCKER) info >/dev/null || { echo "Docker is needed, and does not answer: $(DOCKER) info" >&2; exit 1; }
 	DOCKER="$(DOCKER)" COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest -m containers $(PYTEST)
+
+chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## the hard tests at full size: 10,000 messages each
+	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/test_chaos.py $(PYTEST)
+
+bench: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure, beside a bare boto3 loop; writes BENCHMARK.md
+	$(BIN)/python -m tests.bench
 
 lint: $(VENV)/dev.txt ## style and likely mistakes
 	$(BIN)/ruff check .

@@ -72,6 +72,7 @@ def _start_services(settings: RunSettings, environment: dict[str, str], started:
         "consumer": settings.consumer_port,
         "producer": settings.producer_port,
     }
+    peers = ",".join(f"{name}=http://127.0.0.1:{port}" for name, port in ports.items() if name != "viewer")
     for service, port in ports.items():
         started.append(
             Process(
@@ -84,6 +85,7 @@ def _start_services(settings: RunSettings, environment: dict[str, str], started:
                     **environment,
                     "PORT": str(port),
                     "HOST": "127.0.0.1",
+                    "PEERS": peers,
                 },
                 on_line=_printer(service),
             )

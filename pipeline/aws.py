@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from prometheus_client import Counter
 
 from pipeline.message import Message
 
@@ -24,6 +25,8 @@ LARGEST_BATCH = 10
 LARGEST_BATCH_BYTES = 256 * 1024
 LONG_POLL_SECONDS = 20  # the most there is ("Amazon SQS long polling", AWS)
 
+REQUESTS = Counter("fanout_aws_requests", "Requests to AWS, the repeated ones included", ["operation"])
+
 
 class TopicNotFound(BotoCoreError):
     """The topic does not exist, or not yet."""
@@ -34,17 +37,25 @@ class TopicNotFound(BotoCoreError):
 def sns_client(read_timeout: float = 10) -> "SNSClient":
     """Make an SNS client; ends the process with one line if the AWS_* variables make none."""
     try:
-        return boto3.client("sns", region_name=_region(), config=_config(read_timeout))
+        client = boto3.client("sns", region_name=_region(), config=_config(read_timeout))
     except (BotoCoreError, ValueError) as error:
         raise SystemExit(f"AWS access is not configured: {error}") from None
+    client.meta.events.register("before-send", _count_request)
+    return client
 
 
 def sqs_client(read_timeout: float) -> "SQSClient":
     """Make an SQS client; ends the process with one line if the AWS_* variables make none."""
     try:
-        return boto3.client("sqs", region_name=_region(), config=_config(read_timeout))
+        client = boto3.client("sqs", region_name=_region(), config=_config(read_timeout))
     except (BotoCoreError, ValueError) as error:
         raise SystemExit(f"AWS access is not configured: {error}") from None
+    client.meta.events.register("before-send", _count_request)
+    return client
+
+
+def _count_request(event_name: str, **_: object) -> None:
+    REQUESTS.labels(event_name.rpartition(".")[2]).inc()
 
 
 def _region() -> str | None:
@@ -60,6 +71,8 @@ def _config(read_timeout: float) -> Config:
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": 2},
         max_pool_connections=50,
+        user_agent="fanout",
+        parameter_validation=False,
     )
 
 

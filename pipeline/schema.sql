@@ -61,3 +61,20 @@ CREATE TABLE IF NOT EXISTS failures (
     resolved_at     timestamptz              -- handled without failing after all
 );
 CREATE INDEX IF NOT EXISTS failures_identity ON failures (identity);
+
+-- What the figures of a stretch of time were: one row each few seconds, for a day. See pipeline/samples.py.
+CREATE TABLE IF NOT EXISTS samples (
+    at         timestamptz PRIMARY KEY, -- its beginning
+    stored     integer     NOT NULL,
+    duplicates integer     NOT NULL,
+    failed     integer     NOT NULL, -- tries
+    p50        float8,               -- seconds from published to stored
+    p95        float8,
+    p99        float8,
+    visible    integer,              -- in the queue, at the end; unknown while AWS is away
+    in_flight  integer,
+    delayed    integer,
+    dead       integer
+);
+-- Rows lie in the order of storing, so that this small index finds a stretch of time.
+CREATE INDEX IF NOT EXISTS messages_stored_at ON messages USING brin (stored_at);

@@ -245,7 +245,7 @@ def _bounded(terms: Iterable[str]) -> list[str]:
     size = 0
     for term in terms:
         if term not in kept:
-            size += len(term.encode())
+            size += len(term) if term.isascii() else len(term.encode())
             if len(kept) == MOST_TERMS or size > MOST_TERM_BYTES:
                 break
             kept[term] = None

@@ -98,20 +98,25 @@ SUMMARY_COLUMNS: LiteralString = """
         SELECT p.time FROM messages p WHERE p.seq < m.seq ORDER BY p.seq DESC LIMIT 1
     ))::float8 AS since_previous_seconds"""
 
+# One statement and one parameter for a batch: ten statements of sixteen cost the client twice as much.
 INSERT: LiteralString = """
     INSERT INTO messages (identity, source, id, type, time, body, preview, color, sequence, size,
-                          message_id, receive_count, attributes, sent_at, received_at,
-                          terms)
-    VALUES (%(identity)s, %(source)s, %(id)s, %(type)s, %(time)s, %(body)s, %(preview)s, %(color)s,
-            %(sequence)s, %(size)s, %(message_id)s, %(receive_count)s, %(attributes)s, %(sent_at)s,
-            %(received_at)s, array_to_tsvector(%(terms)s))
+                          message_id, receive_count, attributes, sent_at, received_at, terms)
+    SELECT decode(identity, 'hex'), source, id, type, time, body, preview, color, sequence, size,
+           message_id, receive_count, attributes, sent_at, received_at, array_to_tsvector(terms)
+    FROM json_to_recordset(%s) AS new (
+        identity text, source text, id text, type text, time timestamptz, body text, preview text, color text,
+        sequence bigint, size integer, message_id text, receive_count integer, attributes jsonb,
+        sent_at timestamptz, received_at timestamptz, terms text[])
     ON CONFLICT (identity) DO NOTHING
-    RETURNING seq"""
+    RETURNING encode(identity, 'hex'), seq"""
 
-INSERT_DUPLICATE: LiteralString = """
+INSERT_DUPLICATES: LiteralString = """
     INSERT INTO duplicates (seq, message_id, receive_count, sent_at, received_at)
-    SELECT seq, %(message_id)s, %(receive_count)s, %(sent_at)s, %(received_at)s
-    FROM messages WHERE identity = %(identity)s"""
+    SELECT m.seq, new.message_id, new.receive_count, new.sent_at, new.received_at
+    FROM json_to_recordset(%s) AS new (
+        identity text, message_id text, receive_count integer, sent_at timestamptz, received_at timestamptz)
+    JOIN messages m ON m.identity = decode(new.identity, 'hex')"""
 
 PRUNE: LiteralString = """
     DELETE FROM messages WHERE seq IN (
@@ -172,14 +177,17 @@ class Store:
 
         Of one already there only the further delivery is noted. Listeners are notified as it commits.
         """
-        with self.connection() as connection, connection.cursor() as cursor:
+        rows = [_row(delivery) for delivery in deliveries]
+        with self.connection() as connection:
             with connection.pipeline():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
-                cursor.executemany(INSERT, [_row(delivery) for delivery in deliveries], returning=True)
+                inserted = connection.execute(INSERT, [json.dumps(rows)])
                 connection.execute(f"NOTIFY {CHANNEL}")
-            seqs = [row[0] if (row := result.fetchone()) else None for result in cursor.results()]
-            if duplicates := [one for one, seq in zip(deliveries, seqs, strict=True) if seq is None]:
-                cursor.executemany(INSERT_DUPLICATE, [_row(delivery) for delivery in duplicates])
+            new = dict(inserted.fetchall())
+            # Of a message that is twice in the batch, the first is the new one.
+            seqs = [new.pop(row["identity"], None) for row in rows]
+            if duplicates := [row for row, seq in zip(rows, seqs, strict=True) if seq is None]:
+                connection.execute(INSERT_DUPLICATES, [json.dumps(duplicates)])
         return seqs
 
     def prune(self, keep: int) -> int:
@@ -356,19 +364,19 @@ def _connection_options() -> dict[str, Any]:
     }
 
 
-def json_of(attributes: Mapping[str, str]) -> str:
-    """Return JSON that PostgreSQL can hold as jsonb."""
-    return json.dumps({storable(name): storable(value) for name, value in attributes.items()})
+def storable_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return them as PostgreSQL can hold them in jsonb."""
+    return {storable(name): storable(value) for name, value in attributes.items()}
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:
     message = delivery.message
     return {
-        "identity": message.identity,
+        "identity": message.identity.hex(),
         "source": storable(message.source),
         "id": storable(message.id),
         "type": storable(message.type),
-        "time": message.time,
+        "time": message.time.isoformat(),
         "body": storable(message.body),
         "preview": storable(message.preview),
         "color": message.color,
@@ -376,8 +384,8 @@ def _row(delivery: Delivery) -> dict[str, Any]:
         "size": len(message.body.encode("utf-8", "surrogatepass")),
         "message_id": delivery.message_id,
         "receive_count": delivery.receive_count,
-        "attributes": json_of(delivery.attributes),
-        "sent_at": delivery.sent_at,
-        "received_at": delivery.received_at,
+        "attributes": storable_attributes(delivery.attributes),
+        "sent_at": delivery.sent_at.isoformat(),
+        "received_at": delivery.received_at.isoformat(),
         "terms": index_terms(message, delivery.attributes),
     }

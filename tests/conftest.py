@@ -26,7 +26,7 @@ from pydantic import SecretStr
 from local.emulators import RESOURCES, aws_environment, start_emulator
 from local.postgres import Postgres
 from local.process import Process, python_module, stop_all
-from pipeline.aws import Topic, sns_client
+from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.health import Health
 from pipeline.store import Store
 from viewer.app import create_app
@@ -266,7 +266,8 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
         tails.append((tail, thread))
         health = Health(60, {"database": store.check})
         settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
-        app = create_app(store, Topic(sns_client(), topic or "broadcasts"), tail, health, settings)
+        topic_of_test = Topic(sns_client(), topic or "broadcasts")
+        app = create_app(store, topic_of_test, sqs_client(5), tail=tail, health=health, settings=settings)
         return app.test_client()
 
     yield open_viewer
@@ -304,6 +305,8 @@ def shared_viewer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) 
 def viewed(shared_viewer: Viewed) -> Viewed:
     """The shared viewer with an empty store; AWS is away, which reading does not need."""
     requests.delete(f"{shared_viewer.url}/api/messages?all=1", timeout=10).raise_for_status()
+    with shared_viewer.store.connection() as connection:
+        connection.execute("TRUNCATE failures")
     return shared_viewer
 
 

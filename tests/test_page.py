@@ -51,10 +51,15 @@ def test_what_is_sent_from_the_page_comes_back_to_it(
     start("consumer", environment)
     open_page(page, viewer)
 
-    page.get_by_label("Text to send").fill("Hello from the page")
-    page.get_by_role("button", name="Send", exact=True).click()
+    page.get_by_role("link", name="Publish").click()
+    page.get_by_label("A text, or a whole CloudEvent").fill("Hello {{n}}")
+    page.get_by_label("times").fill("3")
+    page.get_by_role("button", name="Publish").click()
+    expect(page.locator("#said")).to_have_text("3 published")
+    page.get_by_role("link", name="Messages").click()
 
-    expect(page.locator("tr.message td.text")).to_have_text("Hello from the page")
+    expect(page.locator("tr.message")).to_have_count(3)
+    assert sorted(shown(page)) == ["Hello 1", "Hello 2", "Hello 3"]
 
 
 def test_an_empty_store_says_what_is_awaited_and_how_to_send(page: Page, viewed: Viewed) -> None:
@@ -119,7 +124,8 @@ def test_the_page_tells_that_the_database_is_away_and_comes_back_by_itself(
     viewer = start("viewer", {"DATABASE_URL": away, **aws_environment(free_port())}, wait=False)
     viewer.process.wait_until(viewer.answers, 30)
     page.goto(viewer.url, timeout=20_000)
-    expect(page.get_by_role("heading", name="The database does not answer")).to_be_visible()
+    heading = page.get_by_role("heading", name="The database does not answer")
+    expect(heading).to_be_visible(timeout=20_000)  # while it reloads, a page is nothing for some seconds
 
     viewer.process.ask_to_stop()
     viewer.process.wait(5)

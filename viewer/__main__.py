@@ -16,6 +16,8 @@ from pipeline.logs import set_up_logging
 from pipeline.settings import load_settings
 from viewer.settings import ViewerSettings
 
+AWS_TIMEOUT_SECONDS = 5
+
 log = logging.getLogger("viewer")
 
 
@@ -44,11 +46,14 @@ class Viewer(BaseApplication):
 
     def load(self) -> Any:
         """Wire the application together, in the worker."""
-        from pipeline.aws import Topic, sns_client
+        from pipeline.aws import Topic, sns_client, sqs_client
         from pipeline.health import Health
+        from pipeline.samples import Samples
         from pipeline.store import Store
         from viewer.app import create_app
+        from viewer.queues import Queues
         from viewer.redaction import RedactingStore
+        from viewer.sampler import Sampler
         from viewer.tail import Tail
 
         settings = self._settings
@@ -57,10 +62,15 @@ class Viewer(BaseApplication):
         store = RedactingStore(database_url, fields) if fields else Store(database_url)
         # AWS is needed for publishing only: what is stored can be seen without it.
         health = Health(settings.stall_seconds, checks={"database": store.check})
-        self._tail = Tail(store, stop=threading.Event(), beat=lambda: health.beat("tail"))
+        stop = threading.Event()
+        self._tail = Tail(store, stop=stop, beat=lambda: health.beat("tail"))
         self._health = health
         threading.Thread(target=self._tail.run, name="tail", daemon=True).start()
-        return create_app(store, Topic(sns_client(), settings.topic_name), self._tail, health, settings)
+        sqs = sqs_client(AWS_TIMEOUT_SECONDS)
+        sampler = Sampler(Samples(store), Queues(sqs, settings.queue_name), stop)
+        threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
+        topic = Topic(sns_client(), settings.topic_name)
+        return create_app(store, topic, sqs, tail=self._tail, health=health, settings=settings)
 
     def _stop_streams_on_sigterm(self, worker: Any) -> None:
         """Let streams end when the process is asked to stop: gunicorn would wait for them in vain."""

@@ -15,7 +15,7 @@ from pipeline.retry import AWS_ERRORS, explain
 from pipeline.store import Store
 from viewer.parameters import SEARCH_PARAMETERS, cursor, flag, number, refuse_unknown, search
 from viewer.tail import Tail
-from viewer.views import near_miss_view, summary_view, whole_view
+from viewer.views import json_answer, near_miss_view, summary_view, whole_view
 from viewer.waiting import Asked, near_misses, wait_for
 
 MOST_LISTED = 500
@@ -45,7 +45,7 @@ def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
         }
         if seconds and len(found.messages) < count:
             answer["near_misses"] = [near_miss_view(miss) for miss in near_misses(store, asked)]
-        return _json(answer)
+        return json_answer(answer)
 
     @blueprint.get("/facets")
     def count_values() -> Response:
@@ -55,7 +55,7 @@ def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
             name: [{"value": value, "count": count} for value, count in counts]
             for name, counts in facets.values.items()
         }
-        return _json({"counted": facets.counted, "complete": facets.complete, "facets": values})
+        return json_answer({"counted": facets.counted, "complete": facets.complete, "facets": values})
 
     @blueprint.delete("")
     def delete_messages() -> Response:
@@ -65,7 +65,7 @@ def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
             raise Problem(400, "q should say what to delete; all=1 deletes everything", parameter="q")
         deleted = store.delete(wanted)
         tail.forget()
-        return _json({"deleted": deleted})
+        return json_answer({"deleted": deleted})
 
     @blueprint.get("/<int:seq>")
     def read_message(seq: int) -> Response:
@@ -73,7 +73,7 @@ def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
         message = store.get(seq)
         if message is None:
             raise Problem(404, f"no message {seq} is stored")
-        return _json(whole_view(message))
+        return json_answer(whole_view(message))
 
     @blueprint.get("/<int:seq>/body")
     def download_body(seq: int) -> Response:
@@ -90,7 +90,7 @@ def api_blueprint(store: Store, tail: Tail, topic: Topic) -> Blueprint:
         refuse_unknown()
         message = _message_from_request()
         _publish(topic, message)
-        return _json({"id": message.id, "source": message.source}, 202)
+        return json_answer({"id": message.id, "source": message.source}, 202)
 
     return blueprint
 
@@ -137,8 +137,3 @@ def _publish(topic: Topic, message: Message) -> None:
 def _status_for(code: str) -> int:
     """Return 400 where AWS says that the message is at fault ("Publish", AWS), else 503."""
     return 400 if code.startswith(("Invalid", "BatchRequestTooLong", "ParameterValueInvalid")) else 503
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    text = json.dumps(value, separators=(",", ":"))
-    return Response(text, status, mimetype="application/json", headers={"Cache-Control": "no-store"})

@@ -1,24 +1,35 @@
 """The viewer's web application: the page, and where every other route comes from."""
 
+from typing import TYPE_CHECKING
+
 import psycopg
 from flask import Flask, Response, render_template, request
 
 from pipeline.aws import Topic
+from pipeline.dead_letters import DeadLetterQueue
+from pipeline.failures import FailureLog
 from pipeline.health import Health, health_blueprint
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import DATABASE_ERRORS, explain
+from pipeline.samples import Samples
 from pipeline.search import EVERYTHING
 from pipeline.store import Store
 from viewer.api import api_blueprint
+from viewer.dead_letters import dead_letters_blueprint
 from viewer.doors import guard
 from viewer.export import export_blueprint
+from viewer.overview import overview_blueprint
 from viewer.parameters import search
+from viewer.queues import Queues
 from viewer.settings import ViewerSettings
 from viewer.stream import stream_blueprint
 from viewer.tail import Tail
 from viewer.views import SUMMARY_FIELDS, summary_view
 from viewer.waiting import Asked, look
 from viewer.words import clock, duration
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 # The schema may be missing for a moment, until the first service has created it.
 READING_ERRORS = (*DATABASE_ERRORS, psycopg.errors.UndefinedTable)
@@ -38,11 +49,7 @@ SECURITY_HEADERS = {
 
 
 def create_app(
-    store: Store,
-    topic: Topic,
-    tail: Tail,
-    health: Health,
-    settings: ViewerSettings,
+    store: Store, topic: Topic, sqs: "SQSClient", *, tail: Tail, health: Health, settings: ViewerSettings
 ) -> Flask:
     """Return the application; everything that it talks to comes in here."""
     app = Flask(__name__)
@@ -51,6 +58,14 @@ def create_app(
     app.register_blueprint(api_blueprint(store, tail, topic))
     app.register_blueprint(stream_blueprint(store, tail, settings))
     app.register_blueprint(export_blueprint(store, tail, allowed=settings.export))
+    failures = FailureLog(store)
+    dead_letter_queue = DeadLetterQueue(sqs, settings.queue_name, failures)
+    app.register_blueprint(dead_letters_blueprint(failures, dead_letter_queue))
+    app.register_blueprint(
+        overview_blueprint(
+            Samples(store), Queues(sqs, settings.queue_name), topic, health, settings.peer_addresses
+        )
+    )
     answer_problems_as_documents(app)
     guard(app, settings)
     app.jinja_env.filters.update(clock=clock, duration=duration)

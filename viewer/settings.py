@@ -4,12 +4,18 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from pipeline.settings import DatabaseSettings, Seconds, TopicSettings
+from pipeline.settings import DatabaseSettings, ResourceName, Seconds, TopicSettings
 
 
 class ViewerSettings(DatabaseSettings, TopicSettings):
     """One database to show, one topic to publish to."""
 
+    queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue to consume")
+    peers: Annotated[
+        str, StringConstraints(pattern=r"^$|^[a-z-]+=https?://[^,\s]+(,[a-z-]+=https?://[^,\s]+)*$")
+    ] = Field(
+        "", description="the other services, such as `producer=http://host:5000,consumer=http://host:5000`"
+    )
     viewer_token: SecretStr | None = Field(
         None, description="who knows it may enter, by the login page or as a bearer token; unset: anybody"
     )
@@ -28,3 +34,9 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
     max_streams_per_client: Annotated[int, Field(ge=1)] = Field(
         1_000, description="open streams for one address; behind a proxy all share its address"
     )
+
+    @property
+    def peer_addresses(self) -> dict[str, str]:
+        """The addresses of PEERS, by name."""
+        pairs = (pair.split("=", 1) for pair in self.peers.split(",") if pair)
+        return {name: address.rstrip("/") for name, address in pairs}

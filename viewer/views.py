@@ -1,8 +1,11 @@
 """What the API says of a message: the JSON that lists, the stream and the detail answer with."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 from typing import Any
+
+from flask import Response
 
 from pipeline.message import read_data
 from pipeline.store import NearMiss, StoredMessage, Summary
@@ -37,6 +40,19 @@ def whole_view(message: StoredMessage) -> dict[str, Any]:
 def near_miss_view(miss: NearMiss) -> dict[str, Any]:
     """Return the message and the first condition that it does not meet."""
     return {"failed": miss.failed, "message": summary_view(miss.message)}
+
+
+def plain(value: Any) -> Any:
+    """Return a dataclass, or one value, as JSON has it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _view(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return _view(value)
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    """Return an answer of JSON that nobody keeps."""
+    text = json.dumps(value, separators=(",", ":"))
+    return Response(text, status, mimetype="application/json", headers={"Cache-Control": "no-store"})
 
 
 def _view(value: Any) -> Any:

@@ -1,10 +1,14 @@
 // The page's wiring: the server has painted what is stored; this adds what arrives, and lets the reader move.
 
-import { ask, duration, element, number, switchZone } from "./words.js";
+import { ask, element, number } from "./words.js";
 import { address, go, onChange, state } from "./state.js";
 import { follow } from "./live.js";
 import { adopt, hold, list, load, receive, toNewest } from "./list.js";
 import { addToSearch, copy, current, say, show } from "./detail.js";
+import { copyOf, edit, fill, publish } from "./publish.js";
+import { listen } from "./keys.js";
+import "./overview.js";
+import "./tabs.js";
 
 const HIDDEN_MS = 30000;
 const wide = matchMedia("(min-width: 64rem)");
@@ -178,27 +182,51 @@ byId("theme").addEventListener("click", () => {
   say(`theme: ${next}`);
 });
 
-// ---- sending
+// ---- saved searches, and files of them
 
-const send = byId("send");
+const saved = () => JSON.parse(localStorage.getItem("searches") ?? "[]");
 
-send.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const button = send.querySelector("button");
-  button.disabled = true;
+function drawSaved() {
+  for (const kind of ["ndjson", "csv"]) {
+    const link = byId(`export-${kind}`);
+    if (link) link.href = `api/messages.${kind}?${new URLSearchParams({ q: state.q })}`;
+  }
+  byId("save").disabled = !state.q;
+  byId("saved").replaceChildren(...saved().map((q) => element("p", { class: "choice" },
+    element("button", { type: "button", class: "words", click: () => go({ q, m: "" }) }, q),
+    element("button", { type: "button", class: "exclude", "aria-label": `forget ${q}`, click: () => keep(saved().filter((one) => one !== q)) }, "×"))));
+}
+
+function keep(searches) {
+  localStorage.setItem("searches", JSON.stringify(searches));
+  drawSaved();
+}
+
+byId("more").addEventListener("toggle", drawSaved);
+byId("save").addEventListener("click", () => keep([...new Set([...saved(), state.q])]));
+
+// ---- sending again
+
+byId("resend")?.addEventListener("click", async () => {
   try {
-    await ask("api/messages", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ text: send.elements.text.value }),
-    });
-    send.reset();
+    await publish(fill(copyOf(current().body), 1));
+    say("published again, as a message of its own");
     toNewest();
   } catch (error) {
     say(`Not sent: ${error.message}`);
-  } finally {
-    button.disabled = false;
   }
+});
+byId("edit")?.addEventListener("click", () => edit(copyOf(current().body)));
+byId("copy-command").addEventListener("click", () => copy(byId("command").textContent));
+
+// ---- keys
+
+listen({
+  j: () => move(1),
+  k: () => move(-1),
+  " ": togglePause,
+  y: () => current() && copy(current().body),
+  l: () => copy(new URL(address(), location.href).href),
 });
 
 // ---- start

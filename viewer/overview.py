@@ -1,0 +1,154 @@
+"""The whole at a glance: `GET /api/pipeline`, `/api/stats` and `/api/waiting`."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from pipeline.aws import Topic
+from pipeline.health import Health
+from pipeline.problems import Problem
+from pipeline.retry import AWS_ERRORS, explain
+from pipeline.samples import Samples
+from viewer.fetching import FetchError, fetch_json
+from viewer.parameters import refuse_unknown
+from viewer.queues import CannotLook, Depth, Queues
+from viewer.views import json_answer, plain
+
+# However many pages look, each figure is asked for once in so many seconds.
+FRESH_SECONDS = 2.0
+PEER_TIMEOUT_SECONDS = 2.0
+BODY_SHOWN = 10_000
+
+# What can be asked for: its length, and the width of one point.
+WINDOWS = {
+    "5m": (timedelta(minutes=5), timedelta(seconds=5)),
+    "1h": (timedelta(hours=1), timedelta(minutes=1)),
+    "24h": (timedelta(days=1), timedelta(minutes=15)),
+}
+
+
+def overview_blueprint(
+    samples: Samples, queues: Queues, topic: Topic, health: Health, peers: Mapping[str, str]
+) -> Blueprint:
+    """Return the three; `peers` are the addresses of the other services by their names."""
+    blueprint = Blueprint("overview", __name__, url_prefix="/api")
+    figures = Shared(samples.figures)
+    depths = Shared(lambda: _depths(queues))
+    states = Shared(lambda: _states(peers))
+
+    @blueprint.get("/pipeline")
+    def pipeline() -> Response:
+        refuse_unknown()
+        liveness, status = health.liveness()
+        viewer = {"state": "up" if status == 200 else "down", "reason": liveness.get("reason")}
+        return json_answer(
+            {
+                "services": {**states(), "viewer": viewer},
+                "topic": {"name": topic.name},
+                **depths(),
+                "store": plain(figures()),
+            }
+        )
+
+    @blueprint.get("/stats")
+    def stats() -> Response:
+        refuse_unknown("window")
+        name = request.args.get("window", "5m")
+        if name not in WINDOWS:
+            raise Problem(400, f"window should be one of {', '.join(WINDOWS)}", parameter="window")
+        length, width = WINDOWS[name]
+        begin = datetime.fromtimestamp(
+            (datetime.now(UTC) - length).timestamp() // width.total_seconds() * width.total_seconds(), UTC
+        )
+        points = samples.read(begin, width)
+        return json_answer(
+            {
+                "window": name,
+                "begin": plain(begin),
+                "width_seconds": width.total_seconds(),
+                "now": plain(figures()),
+                "points": [plain(point) for point in points],
+            }
+        )
+
+    @blueprint.get("/waiting")
+    def waiting() -> Response:
+        refuse_unknown()
+        try:
+            queue, _ = queues.depths()
+            return json_answer({"queue": dataclasses.asdict(queue), **_look(queues, queue)})
+        except AWS_ERRORS as error:
+            raise Problem(503, f"SQS does not answer: {explain(error)}") from None
+
+    return blueprint
+
+
+class Shared:
+    """A value that is asked for at most once in FRESH_SECONDS, whoever wants it."""
+
+    def __init__(self, read: Callable[[], Any]) -> None:
+        """Ask nothing yet."""
+        self._read = read
+        self._lock = threading.Lock()
+        self._value: Any = None
+        self._read_at = float("-inf")
+
+    def __call__(self) -> Any:
+        """Return the value; raises what asking for it raises."""
+        with self._lock:
+            if time.monotonic() - self._read_at > FRESH_SECONDS:
+                self._value = self._read()
+                self._read_at = time.monotonic()
+            return self._value
+
+
+def _depths(queues: Queues) -> dict[str, Any]:
+    try:
+        queue, dead = queues.depths()
+    except AWS_ERRORS as error:
+        unknown = {"name": queues.name, "state": "unknown", "reason": explain(error)}
+        return {"queue": unknown, "dead_letter_queue": None}
+    return {"queue": _depth_view(queue), "dead_letter_queue": dead and _depth_view(dead)}
+
+
+def _depth_view(depth: Depth) -> dict[str, Any]:
+    return {**dataclasses.asdict(depth), "state": "up", "reason": None}
+
+
+def _states(peers: Mapping[str, str]) -> dict[str, Any]:
+    if not peers:
+        return {}
+    with ThreadPoolExecutor(len(peers)) as pool:
+        return dict(zip(peers, pool.map(_state, peers.values()), strict=True))
+
+
+def _state(address: str) -> dict[str, Any]:
+    """Return up, degraded (it lives, but something that it needs does not) or down, with the reason."""
+    try:
+        status, document = fetch_json(f"{address}/health?probe=readiness", PEER_TIMEOUT_SECONDS)
+    except FetchError as error:
+        return {"state": "down", "reason": str(error)}
+    if status == 200:
+        return {"state": "up", "reason": None}
+    if not isinstance(document, dict):
+        return {"state": "down", "reason": f"{address} answers with status {status}"}
+    failed = [f"{name}: {outcome}" for name, outcome in document.get("checks", {}).items() if outcome != "ok"]
+    return {"state": "degraded", "reason": "; ".join(failed) or document.get("reason")}
+
+
+def _look(queues: Queues, queue: Depth) -> dict[str, Any]:
+    try:
+        found = queues.look(queue)
+    except (CannotLook, FetchError) as error:
+        return {"messages": None, "reason": explain(error)}
+    views = [plain(message) for message in found]
+    for view in views:
+        view["size"] = len(view["body"].encode("utf-8", "surrogatepass"))
+        view["body"] = view["body"][:BODY_SHOWN]
+    return {"messages": views, "reason": None}

@@ -1,0 +1,45 @@
+// The tabs beside the messages. Each is a module of its own, fetched when it is first opened: it exports
+// `open(sheet)`, which draws and returns what ends it.
+
+import { element } from "./words.js";
+import { address, go, onChange, state } from "./state.js";
+
+const MODULES = {
+  dead: () => import("./dead.js"),
+  waiting: () => import("./waiting.js"),
+  metrics: () => import("./metrics.js"),
+  publish: () => import("./publish.js"),
+};
+const sheet = document.getElementById("sheet");
+let leave = null;
+
+async function open() {
+  leave?.();
+  leave = null;
+  const { tab } = state;
+  const load = MODULES[tab];
+  for (const link of document.querySelectorAll("#tabs a")) {
+    link.href = address({ tab: link.dataset.tab, m: "" });
+    if (link.dataset.tab === tab) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.body.dataset.tab = load ? tab : "messages";
+  sheet.hidden = !load;
+  if (!load) return;
+  sheet.replaceChildren();
+  try {
+    const module = await load();
+    if (state.tab === tab) leave = module.open(sheet) ?? null;
+  } catch (error) {
+    sheet.replaceChildren(element("p", { class: "problem" }, error.message));
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-tab]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  go({ tab: link.dataset.tab, m: "" });
+});
+onChange((now, before) => { if (now.tab !== before.tab) open(); });
+open();
