@@ -251,6 +251,14 @@ def test_the_composed_system_shows_a_greeting_and_every_part_is_healthy(system: 
         system.wait_until_healthy(service)
 
 
+def test_the_viewer_sees_how_the_other_services_are(system: System) -> None:
+    def states() -> dict[str, str]:
+        services = system.get("/api/pipeline").json()["services"]
+        return {name: service["state"] for name, service in services.items()}
+
+    wait_for(lambda: states() == dict.fromkeys(SERVICES, "up"), 15, "all of them up")
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_running_service_answers_curl_is_not_root_and_cannot_write(system: System, service: str) -> None:
     container = system.container(service)
