@@ -35,6 +35,7 @@ test: lint types $(LOCALSTACK_VENV)/done.txt ## lint, types and all tests, with 
 	$(BIN)/python -m pytest $(PYTEST)
 
 test-containers: $(VENV)/dev.txt ## build the images and run the composed system in Docker (slow)
+	@$(DOCKER) info >/dev/null || { echo "Docker is needed, and does not answer: $(DOCKER) info" >&2; exit 1; }
 	DOCKER="$(DOCKER)" COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest -m containers $(PYTEST)
 
 chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## the hard tests at full size: 10,000 messages each

@@ -2,9 +2,17 @@
 # Gives the database a random password: writes the Secret `fanout-own`, which every pod prefers to the one of this
 # folder, and restarts those that use it. May run before the first deploy and any time after; a run that was cut
 # short is mended by the next, as PostgreSQL takes the change from inside its own pod without a password.
+# With VIEWER_TOKEN=…, the viewer asks its visitors for that from now on.
 set -euo pipefail
 kubectl=${KUBECTL:-kubectl}
 password=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n') # hexadecimal: it stands in a URL
+
+if [ -n "${VIEWER_TOKEN:-}" ]; then
+  token=$(printf %s "$VIEWER_TOKEN" | base64 | tr -d '\n')
+else # the one that there is, if any
+  token=$($kubectl get secret fanout-own --ignore-not-found --output jsonpath='{.data.VIEWER_TOKEN}')
+fi
+viewer_token=${token:+VIEWER_TOKEN: $token}
 
 # A volume that was filled before keeps its password: change it there.
 if [ -n "$($kubectl get statefulset postgres --ignore-not-found --output name)" ]; then
@@ -21,6 +29,7 @@ metadata:
   labels:
     app.kubernetes.io/name: fanout
     app.kubernetes.io/part-of: fanout
+data: {$viewer_token}
 stringData:
   POSTGRES_PASSWORD: $password
   DATABASE_URL: postgresql://fanout:$password@postgres:5432/fanout

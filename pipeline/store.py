@@ -353,7 +353,10 @@ def _connection_options() -> dict[str, Any]:
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": f"fanout {threading.current_thread().name}",
-        # A server that vanished without a word is noticed within half a minute.
+        # A server that vanished without a word is noticed within half a minute, and within ten seconds when
+        # something was sent to it: left alone, the kernel would repeat that for a quarter of an hour, and the
+        # loop would count as stalled.
+        "tcp_user_timeout": 10_000,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 4,

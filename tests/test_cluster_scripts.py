@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from local.emulators import ROOT
 
@@ -17,6 +18,7 @@ KUBECTL = """#!/bin/sh
 echo "kubectl $*" >>"$CALLS"
 case "$*" in
   "config current-context") echo "$CONTEXT" ;;
+  "get secret"*) printf %s "$TOKEN" ;;
   "get "*) echo "$PRESENT" ;;
   "exec "*|"apply -f -") cat >>"$CALLS" ;;
   "apply -k "*) cat "$3/../release/kustomization.yaml" >>"$CALLS" ;;
@@ -47,12 +49,15 @@ def run(tmp_path: Path) -> Callable[..., Done]:
     calls = tmp_path / "calls"
     calls.touch()
 
-    def run(script: str, *arguments: str, context: str = "kind-kind", present: str = "") -> Done:
+    def run(
+        script: str, *arguments: str, context: str = "kind-kind", present: str = "", **variables: str
+    ) -> Done:
         environment = {
             "PATH": f"{tmp_path}:{os.environ['PATH']}",
             "CALLS": str(calls),
             "CONTEXT": context,
             "PRESENT": present,
+            **variables,
         }
         done = subprocess.run(
             [ROOT / script, *arguments], env=environment, capture_output=True, text=True, check=False
@@ -126,6 +131,19 @@ def test_a_secret_before_the_first_deploy_restarts_nothing(run: Callable[..., Do
     assert done.called("kubectl apply -f -")
     assert not done.called("kubectl exec")
     assert not done.called("kubectl rollout restart")
+
+
+@pytest.mark.parametrize(
+    ("variables", "token"),
+    [({"VIEWER_TOKEN": "sesame"}, "c2VzYW1l"), ({"TOKEN": "a2VwdA=="}, "a2VwdA=="), ({}, None)],
+)
+def test_a_viewer_token_is_set_kept_or_not_there(
+    run: Callable[..., Done], variables: dict[str, str], token: str | None
+) -> None:
+    done = run("kubernetes/secret.sh", **variables)
+
+    [data] = [yaml.safe_load(call)["data"] for call in done.calls if call.startswith("data:")]
+    assert data == ({"VIEWER_TOKEN": token} if token else {})
 
 
 def test_a_release_deploys_these_tags_and_leaves_the_work_tree_alone(run: Callable[..., Done]) -> None:

@@ -31,6 +31,8 @@ LIVE = "http://0.0.0.0:5000/health"
 READY = "http://0.0.0.0:5000/health?probe=readiness"
 # What issue and README promise after LocalStack or PostgreSQL came back.
 HEALING_SECONDS = 15
+# About the shortest that a consumer takes, for the test that has to wait for longer.
+STALL_SECONDS = 31
 
 
 def run(*command: str, environment: Mapping[str, str] | None = None, check: bool = True) -> str:
@@ -79,6 +81,10 @@ class Container:
     def log(self) -> list[dict[str, Any]]:
         """Return its log lines, each of which must be one JSON object."""
         return [json.loads(line) for line in docker("logs", self.id).splitlines()]
+
+    def said(self) -> list[str]:
+        """Return the words of each line of its log."""
+        return [line["message"] for line in self.log()]
 
     def kill(self) -> None:
         docker("kill", self.id)
@@ -223,6 +229,7 @@ def system(tag: str, request: pytest.FixtureRequest) -> Iterator[System]:
         "TAG": tag,
         "VIEWER_PORT": str(free_port()),
         "AWS_PORT": str(free_port()),
+        "STALL_SECONDS": str(STALL_SECONDS),
         "MIN_INTERVAL_SECONDS": "0.1",
         "MAX_INTERVAL_SECONDS": "0.5",
     }
@@ -242,6 +249,14 @@ def test_the_composed_system_shows_a_greeting_and_every_part_is_healthy(system: 
     assert "Hello world" in system.get("/").text
     for service in (*SERVICES, "localstack", "postgres"):
         system.wait_until_healthy(service)
+
+
+def test_the_viewer_sees_how_the_other_services_are(system: System) -> None:
+    def states() -> dict[str, str]:
+        services = system.get("/api/pipeline").json()["services"]
+        return {name: service["state"] for name, service in services.items()}
+
+    wait_for(lambda: states() == dict.fromkeys(SERVICES, "up"), 15, "all of them up")
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -264,7 +279,7 @@ def test_postgres_is_not_root_and_cannot_write_outside_its_volume(system: System
 
 
 def test_every_log_line_is_json_and_tells_the_way_of_a_message_and_the_probes(system: System) -> None:
-    said = {service: {line["message"] for line in system.container(service).log()} for service in SERVICES}
+    said = {service: set(system.container(service).said()) for service in SERVICES}
 
     assert {"published", "GET /health?probe=readiness 200"} <= said["producer"]
     assert {"received", "stored", "deleted", "GET /health?probe=readiness 200"} <= said["consumer"]
@@ -328,6 +343,24 @@ def test_nothing_is_lost_and_all_carries_on_after_postgresql_was_lost(system: Sy
     for service in (consumer, viewer):
         service.wait_until_ready(HEALING_SECONDS - (time.monotonic() - back))
     assert system.started() == started
+
+
+def test_a_cut_network_to_postgresql_does_not_look_like_a_stall(system: System) -> None:
+    postgres, services = system.container("postgres"), [system.container(s) for s in ("consumer", "viewer")]
+    network = f"{system.project}_default"
+    # No packet will say that PostgreSQL is gone, so what is sent to it stays without an answer and an error.
+    docker("network", "disconnect", network, postgres.id)
+
+    try:
+        cut = time.monotonic()
+        while time.monotonic() - cut < STALL_SECONDS + 10:
+            for service in services:
+                assert service.curl(LIVE) == (200, {"status": "UP!"})
+            time.sleep(1)
+    finally:
+        docker("network", "connect", "--alias", "postgres", network, postgres.id)
+    newest = system.newest()
+    wait_for(lambda: system.newest() > newest, HEALING_SECONDS, "a new message")
 
 
 def takes_connections(postgres: Container) -> bool:
