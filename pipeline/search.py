@@ -149,14 +149,15 @@ def _status(value: str) -> sql.Composable:
 
 def _time(name: str, value: str, now: datetime) -> datetime:
     ago = _DURATION.fullmatch(value)
-    if ago:
-        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
     try:
+        if ago:
+            return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
         time = datetime.fromisoformat(value)
-    except ValueError:
+        # PostgreSQL knows no zone further from UTC than 15:59.
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         examples = "2026-01-31, 2026-01-31T12:00Z or 15m"
         raise SearchError(f"{name}:{value} should be a time or how long ago, such as {examples}") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _size(name: str, value: str) -> int:
