@@ -26,7 +26,7 @@ FOUNDATION_STOP_SECONDS = 1.0
 def main() -> int:
     """Run until Ctrl-C or SIGTERM (0), or until a part dies (1)."""
     settings = load_settings(RunSettings)
-    stop = stop_on_signals()
+    stop = stop_on_signals(second_ends=False)  # an impatient second Ctrl-C would leave the rest running
     taken = [
         f"port {port} is taken: choose another with {name}=…"
         for name, port in settings.ports.items()
@@ -140,7 +140,12 @@ def _welcome(settings: RunSettings, environment: dict[str, str]) -> str:
 
 
 def _printer(name: str) -> Callable[[str], None]:
-    return lambda line: _say(f"{_mark(name)} {line}")
+    def show(line: str) -> None:
+        # What an open page and probes ask for all the time is in the log file only.
+        if " INFO    GET /" not in line:
+            _say(f"{_mark(name)} {line}")
+
+    return show
 
 
 def _mark(name: str) -> str:

@@ -10,8 +10,8 @@ class Stopped(Exception):
     """A wait ended because the process was asked to stop, not because what it waited for happened."""
 
 
-def stop_on_signals() -> threading.Event:
-    """Return an event that the first SIGTERM or SIGINT sets; a second one ends the process at once.
+def stop_on_signals(*, second_ends: bool = True) -> threading.Event:
+    """Return an event that the first SIGTERM or SIGINT sets; a second one may end the process at once.
 
     Kubernetes sends SIGTERM, then SIGKILL after `terminationGracePeriodSeconds` (Kubernetes, "Pod
     Lifecycle"); Ctrl-C sends SIGINT.
@@ -19,7 +19,7 @@ def stop_on_signals() -> threading.Event:
     stop = threading.Event()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        if stop.is_set() and second_ends:
             os._exit(128 + number)
         stop.set()
 
