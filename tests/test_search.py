@@ -90,6 +90,7 @@ def found(store: Store, text: str) -> list[int]:
         ("status:retried", [2]),
         ("before:2026-01-31T12:00:01Z", [1]),
         ("after:2026-02-01", [2, 3, 4]),
+        ("after:2000-01-01T00:00+23:00 before:2026-01-31T12:00:01-16:00", [1]),
         ("after:1s before:2026-01-31T13:00:00+01:00", []),
         ('"hello', [2, 3]),  # still being typed
         ("http://nowhere", []),
@@ -111,7 +112,8 @@ def test_a_search_finds(filled: Store, search: str, expected: list[int]) -> None
         ("type:", "type: lacks a value"),
         ("x" * (LONGEST_SEARCH + 1), "characters"),
         ("x " * 31, "conditions"),
-        ("after:99999999d", "after:99999999d"),
+        ("after:999999d", "after:999999d"),
+        ("after:0001-01-01T00:00+14:00", "after:0001"),
     ],
 )
 def test_a_search_that_means_nothing_is_refused_with_the_reason(

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 import psycopg
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from pipeline.aws import Topic
 from pipeline.dead_letters import DeadLetterQueue
@@ -15,11 +16,13 @@ from pipeline.samples import Samples
 from pipeline.search import EVERYTHING
 from pipeline.store import Store
 from viewer.api import api_blueprint
+from viewer.compression import compress
 from viewer.dead_letters import dead_letters_blueprint
 from viewer.doors import guard
 from viewer.export import export_blueprint
+from viewer.openapi import openapi_blueprint
 from viewer.overview import overview_blueprint
-from viewer.parameters import search
+from viewer.parameters import SEARCH_PARAMETERS, refuse_unknown, search
 from viewer.queues import Queues
 from viewer.settings import ViewerSettings
 from viewer.stream import stream_blueprint
@@ -58,6 +61,7 @@ def create_app(
     app.register_blueprint(api_blueprint(store, tail, topic))
     app.register_blueprint(stream_blueprint(store, tail, settings))
     app.register_blueprint(export_blueprint(store, tail, allowed=settings.export))
+    app.register_blueprint(openapi_blueprint())
     failures = FailureLog(store)
     dead_letter_queue = DeadLetterQueue(sqs, settings.queue_name, failures)
     app.register_blueprint(dead_letters_blueprint(failures, dead_letter_queue))
@@ -68,6 +72,7 @@ def create_app(
     )
     answer_problems_as_documents(app)
     guard(app, settings)
+    compress(app)
     app.jinja_env.filters.update(clock=clock, duration=duration)
 
     @app.get("/")
@@ -93,6 +98,14 @@ def create_app(
             export=settings.export,
             rows=ROWS,
         ), 200
+
+    @app.get("/latest")
+    def latest() -> AnyResponse:
+        refuse_unknown(*SEARCH_PARAMETERS)
+        found = store.find(search(), limit=1)
+        if not found:
+            raise Problem(404, "no message is stored that matches")
+        return redirect(url_for("page", q=request.args.get("q") or None, m=found[0].seq))
 
     @app.after_request
     def add_security_headers(response: Response) -> Response:

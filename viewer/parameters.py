@@ -61,12 +61,14 @@ def time(name: str) -> datetime | None:
     try:
         # In a query string an unescaped + means a space.
         parsed = datetime.fromisoformat(value.replace(" ", "+"))
-    except ValueError:
-        parsed = None
-    if parsed is None or parsed.tzinfo is None:
+        # PostgreSQL knows no zone further from UTC than 15:59.
+        found = parsed.astimezone(UTC) if parsed.tzinfo else None
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
         detail = f"{name} should be a time with its zone (RFC 3339), such as 2026-01-31T12:00:00Z"
         raise Problem(400, detail, parameter=name)
-    return parsed
+    return found
 
 
 def _whole_number(value: str | None, *, least: int, most: int, name: str, what: str) -> int | None:
