@@ -5,19 +5,44 @@ LOCALSTACK_VENV := .venv-localstack
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
+SERVICES := producer consumer viewer
+BASE ?= python:3.13-slim
+DOCKER ?= docker
+COMPOSE ?= $(shell $(DOCKER) compose version >/dev/null 2>&1 && echo $(DOCKER) compose || echo docker-compose)
+KUBECTL ?= kubectl
+# BRANCH-SHA, as a tag may be written; -dirty where the images hold what no commit does.
+BRANCH = $(shell git rev-parse --abbrev-ref HEAD | tr -c 'A-Za-z0-9_.\n' -)
+TAG ?= $(BRANCH)-$(shell git rev-parse --short HEAD)$(if $(shell git status --porcelain),-dirty)
+SOURCE ?= $(or $(shell git remote get-url origin 2>/dev/null | sed 's,//[^/@]*@,//,'),unknown)
+# What `make images` tags: `latest` is what the manifests and compose.yaml name.
+IMAGE_TAGS ?= latest $(TAG)
+OVERLAY ?= release
+
 export VIRTUAL_ENV_DISABLE_PROMPT := 1
+export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format lock localstack clean distclean
+.PHONY: help run test chaos bench test-containers lint types format readme lock localstack clean distclean
+.PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.txt $(if $(filter localstack,$(EMULATOR)),$(LOCALSTACK_VENV)/done.txt) ## run everything on this machine (EMULATOR=localstack for LocalStack)
 	@$(BIN)/python -m local
 
 test: lint types $(LOCALSTACK_VENV)/done.txt ## lint, types and all tests, with their set-up
 	$(BIN)/python -m pytest $(PYTEST)
+
+test-containers: $(VENV)/dev.txt ## build the images and run the composed system in Docker (slow)
+	@$(DOCKER) info >/dev/null || { echo "Docker is needed, and does not answer: $(DOCKER) info" >&2; exit 1; }
+	DOCKER="$(DOCKER)" COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest -m containers $(PYTEST)
+
+chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## the hard tests at full size: 10,000 messages each
+	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/test_chaos.py $(PYTEST)
+
+bench: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure, beside a bare boto3 loop; writes BENCHMARK.md
+	$(BIN)/python -m tests.bench
 
 lint: $(VENV)/dev.txt ## style and likely mistakes
 	$(BIN)/ruff check .
@@ -30,10 +55,67 @@ format: $(VENV)/dev.txt ## write the code in the common style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+readme: $(VENV)/dev.txt ## write the tables of settings into README.md
+	$(BIN)/python -m tests.test_documents
+
 lock: $(VENV)/dev.txt ## lock the requirements anew from pyproject.toml
 	UV=$(BIN)/uv ./requirements-lock.sh
 
 localstack: $(LOCALSTACK_VENV)/done.txt ## install LocalStack 4.14.0 without Docker (needs Python 3.13; uv fetches one)
+
+images: ## build the images of producer, consumer and viewer (BASE=python:3.13-slim)
+	@for service in $(SERVICES); do \
+	  echo "$$service: $(IMAGE_TAGS)"; \
+	  $(DOCKER) build --quiet --target $$service --build-arg BASE=$(BASE) \
+	    --build-arg VERSION=$(TAG) --build-arg SOURCE=$(SOURCE) \
+	    $(foreach tag,$(IMAGE_TAGS),--tag $$service:$(tag)) . || exit 1; \
+	done
+
+push: registry images ## push the images as REGISTRY/service:BRANCH-SHA (REGISTRY=registry.example.com/fanout)
+	@for service in $(SERVICES); do \
+	  $(DOCKER) tag $$service:$(TAG) $(REGISTRY)/$$service:$(TAG) \
+	  && $(DOCKER) push $(REGISTRY)/$$service:$(TAG) || exit 1; \
+	done
+
+compose: images ## the whole system by docker compose, until it is ready
+	$(COMPOSE) up --detach
+	@for service in $(SERVICES); do \
+	  until $(COMPOSE) exec -T $$service curl -fsS -o /dev/null 'http://127.0.0.1:5000/health?probe=readiness' 2>/dev/null; do \
+	    tries=$$((tries + 1)); [ $$tries -lt 120 ] || { $(COMPOSE) ps; echo "$$service is not ready" >&2; exit 1; }; \
+	    sleep 1; \
+	  done; \
+	done
+	@echo "See the messages   http://localhost:$${VIEWER_PORT:-5000}"
+	@echo "Logs               $(COMPOSE) logs --follow"
+	@echo "Stop               make compose-down (VOLUMES=1 removes what was stored, too)"
+
+compose-down: ## stop it again (VOLUMES=1: and remove what was stored)
+	$(COMPOSE) down $(if $(VOLUMES),--volumes)
+
+deploy: images ## images, manifests and a wait until all is ready, on minikube, kind, k3d or Docker Desktop
+	@kubernetes/deploy.sh
+
+forward: ## the page of the cluster at http://localhost:5000
+	$(KUBECTL) port-forward service/viewer $(or $(VIEWER_PORT),5000):5000
+
+undeploy: ## remove it from the cluster, with all that was stored
+	@kubernetes/undeploy.sh
+
+secret: ## give the cluster a random database password in place of the one for development
+	@kubernetes/secret.sh
+
+release: registry ## deploy what `make push` pushed, by a kustomize overlay (REGISTRY=…, OVERLAY=release or aws)
+	@overlays/release.sh $(OVERLAY) $(REGISTRY) $(TAG)
+
+# The line above the file's text stays, what follows it is written anew.
+manifests: ## write localstack-init's file into its ConfigMap
+	@sed '/create_resources.py: |/q' kubernetes/localstack-init.yaml >kubernetes/localstack-init.new
+	@sed 's/^./    &/' localstack-init/create_resources.py >>kubernetes/localstack-init.new
+	@mv kubernetes/localstack-init.new kubernetes/localstack-init.yaml
+
+.PHONY: registry
+registry:
+	@[ -n "$(REGISTRY)" ] || { echo "Which registry? make push REGISTRY=registry.example.com/fanout" >&2; exit 1; }
 
 clean: ## remove what was stored and logged
 	rm -rf .run

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import LiteralString
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from pipeline.message import Delivery, storable
-from pipeline.store import Store, json_of
+from pipeline.store import Store, storable_attributes
 
 # How long it may be believed that nothing is open. A redrive by hand takes longer.
 OPEN_CHECK_SECONDS = 1.0
@@ -142,7 +143,7 @@ def _row(failed: FailedTry) -> dict[str, object]:
         "time": message.time,
         "preview": storable(message.preview),
         "body": storable(message.body),
-        "attributes": json_of(failed.delivery.attributes),
+        "attributes": Jsonb(storable_attributes(failed.delivery.attributes)),
         "error_type": failed.error_type,
         "error": storable(failed.error)[:LONGEST_TEXT],
         "traceback": storable(failed.traceback)[-LONGEST_TEXT:],

@@ -159,6 +159,8 @@ def to_json(value: Any) -> str:
 
 def storable(text: str) -> str:
     r"""Return the text as PostgreSQL can hold it: NUL and lone surrogates written out as \u0000, \ud800."""
+    if text.isascii() and "\x00" not in text:  # nearly always, and this is called for every word
+        return text
     return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
 
 

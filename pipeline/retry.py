@@ -5,6 +5,7 @@ reason changed and when it came back, once for all who wait for it, and not for 
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -13,12 +14,15 @@ from typing import TypeVar
 import psycopg
 import tenacity
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from pipeline.stopping import Stopped
 
-AWS_ERRORS = (BotoCoreError, ClientError)
+# The last is what a gateway in between says in its own words, such as a page of HTML.
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 DATABASE_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
 
+FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 5.0  # what has come back is noticed within this time
 
 Result = TypeVar("Result")
@@ -47,6 +51,8 @@ class Dependency:
 
     def worked(self) -> None:
         """Log that it is back, unless it was never away."""
+        if self._reason is None:
+            return
         with self._lock:
             if self._reason is not None:
                 seconds = round(time.monotonic() - self._away_since, 1)
@@ -68,30 +74,35 @@ def retry_until_stopped(
     `stop` is set and the call failed, which also ends a wait at once; a first attempt is always made, so that
     a stopping service can finish what it holds.
     """
-    failed = False
+    try:
+        result = call()
+    except errors as error:
+        beat()
+        log.debug("failed once", extra={"reason": explain(error)})  # a hiccup, unless it goes on
+    else:
+        dependency.worked()
+        return result
 
     def attempt() -> Result:
-        if failed and stop.is_set():
+        if stop.is_set():
             raise Stopped
         return call()
 
     def before_wait(state: tenacity.RetryCallState) -> None:
-        nonlocal failed
         beat()
         assert state.outcome is not None
-        if failed:  # a single failure is a hiccup
-            dependency.failed(state.outcome.exception())
-        failed = True
+        dependency.failed(state.outcome.exception())
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(errors),
-        wait=tenacity.wait_random_exponential(multiplier=0.25, max=LONGEST_WAIT_SECONDS),
+        wait=tenacity.wait_random_exponential(multiplier=2 * FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
         stop=tenacity.stop_when_event_set(stop),
         sleep=tenacity.sleep_using_event(stop),
         before_sleep=before_wait,
         retry_error_callback=_raise_stopped,
     )
-    result: Result = retrying(attempt)
+    stop.wait(random.uniform(0, FIRST_WAIT_SECONDS))
+    result = retrying(attempt)
     dependency.worked()
     return result
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import accumulate, chain, islice
 from typing import Any
 
 from psycopg import sql
@@ -29,6 +29,7 @@ from pipeline.message import Message, storable
 # first of them.
 MOST_TERMS = 5_000
 MOST_TERM_BYTES = 500_000
+MOST_TERMS_READ = 50_000
 LONGEST_TERM = 200
 DEEPEST_FIELD = 20
 
@@ -167,7 +168,7 @@ def _size(name: str, value: str) -> int:
 
 
 def _words(value: str, quoted: bool) -> sql.Composable:
-    words = list(_split(value))
+    words = _split(value)
     found = [_has_term(word, prefix=not quoted and word == words[-1]) for word in words]
     # One plain word is its term; of anything else the order and the signs in between count too.
     if words != [value.casefold()]:
@@ -230,8 +231,9 @@ def _data_terms(data: Any) -> Iterator[str]:
             yield from _split(text)
 
 
-def _split(text: str) -> Iterator[str]:
-    return (storable(word.group()[:LONGEST_TERM]) for word in _WORD.finditer(text.casefold()))
+def _split(text: str) -> list[str]:
+    # Nothing that PostgreSQL refuses is a word, so these need no escape.
+    return [word[:LONGEST_TERM] for word in _WORD.findall(text.casefold())]
 
 
 def _field_term(name: str, value: str) -> str:
@@ -242,12 +244,9 @@ def _field_term(name: str, value: str) -> str:
 
 
 def _bounded(terms: Iterable[str]) -> list[str]:
-    kept: dict[str, None] = {}
-    size = 0
-    for term in terms:
-        if term not in kept:
-            size += len(term.encode())
-            if len(kept) == MOST_TERMS or size > MOST_TERM_BYTES:
-                break
-            kept[term] = None
-    return list(kept)
+    """Return each once, the first ones if they are too many."""
+    kept = list(dict.fromkeys(islice(terms, MOST_TERMS_READ)))[:MOST_TERMS]
+    if 4 * sum(map(len, kept)) <= MOST_TERM_BYTES:  # no character takes more
+        return kept
+    sizes = accumulate(len(term.encode()) for term in kept)
+    return [term for term, size in zip(kept, sizes, strict=True) if size <= MOST_TERM_BYTES]

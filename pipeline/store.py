@@ -98,20 +98,25 @@ SUMMARY_COLUMNS: LiteralString = """
         SELECT p.time FROM messages p WHERE p.seq < m.seq ORDER BY p.seq DESC LIMIT 1
     ))::float8 AS since_previous_seconds"""
 
+# One statement and one parameter for a batch: ten statements of sixteen cost the client twice as much.
 INSERT: LiteralString = """
     INSERT INTO messages (identity, source, id, type, time, body, preview, color, sequence, size,
-                          message_id, receive_count, attributes, sent_at, received_at,
-                          terms)
-    VALUES (%(identity)s, %(source)s, %(id)s, %(type)s, %(time)s, %(body)s, %(preview)s, %(color)s,
-            %(sequence)s, %(size)s, %(message_id)s, %(receive_count)s, %(attributes)s, %(sent_at)s,
-            %(received_at)s, array_to_tsvector(%(terms)s))
+                          message_id, receive_count, attributes, sent_at, received_at, terms)
+    SELECT decode(identity, 'hex'), source, id, type, time, body, preview, color, sequence, size,
+           message_id, receive_count, attributes, sent_at, received_at, array_to_tsvector(terms)
+    FROM json_to_recordset(%s) AS new (
+        identity text, source text, id text, type text, time timestamptz, body text, preview text, color text,
+        sequence bigint, size integer, message_id text, receive_count integer, attributes jsonb,
+        sent_at timestamptz, received_at timestamptz, terms text[])
     ON CONFLICT (identity) DO NOTHING
-    RETURNING seq"""
+    RETURNING encode(identity, 'hex'), seq"""
 
-INSERT_DUPLICATE: LiteralString = """
+INSERT_DUPLICATES: LiteralString = """
     INSERT INTO duplicates (seq, message_id, receive_count, sent_at, received_at)
-    SELECT seq, %(message_id)s, %(receive_count)s, %(sent_at)s, %(received_at)s
-    FROM messages WHERE identity = %(identity)s"""
+    SELECT m.seq, new.message_id, new.receive_count, new.sent_at, new.received_at
+    FROM json_to_recordset(%s) AS new (
+        identity text, message_id text, receive_count integer, sent_at timestamptz, received_at timestamptz)
+    JOIN messages m ON m.identity = decode(new.identity, 'hex')"""
 
 PRUNE: LiteralString = """
     DELETE FROM messages WHERE seq IN (
@@ -139,9 +144,16 @@ class Store:
         )
         self._pool.open()
 
-    def connection(self) -> contextlib.AbstractContextManager[psycopg.Connection]:
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[psycopg.Connection]:
         """Lend a connection for one transaction, which commits at the end of the block."""
-        return self._pool.connection()
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            # When the server went away, so did the pool's other connections: let no further call meet them.
+            self._pool.check()
+            raise
 
     def close(self) -> None:
         """Close every connection."""
@@ -149,13 +161,13 @@ class Store:
 
     def create_schema(self) -> None:
         """Create what is missing; safe while other processes do the same."""
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
             connection.execute(resources.files("pipeline").joinpath("schema.sql").read_bytes())
 
     def check(self) -> None:
         """Return if the database answers and its schema is there."""
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             row = connection.execute("SELECT to_regclass('messages') IS NOT NULL").fetchone()
             if row != (True,):
                 raise psycopg.OperationalError("the schema is not created yet")
@@ -165,14 +177,17 @@ class Store:
 
         Of one already there only the further delivery is noted. Listeners are notified as it commits.
         """
-        with self._pool.connection() as connection, connection.cursor() as cursor:
+        rows = [_row(delivery) for delivery in deliveries]
+        with self.connection() as connection:
             with connection.pipeline():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
-                cursor.executemany(INSERT, [_row(delivery) for delivery in deliveries], returning=True)
+                inserted = connection.execute(INSERT, [json.dumps(rows)])
                 connection.execute(f"NOTIFY {CHANNEL}")
-            seqs = [row[0] if (row := result.fetchone()) else None for result in cursor.results()]
-            if duplicates := [one for one, seq in zip(deliveries, seqs, strict=True) if seq is None]:
-                cursor.executemany(INSERT_DUPLICATE, [_row(delivery) for delivery in duplicates])
+            new = dict(inserted.fetchall())
+            # Of a message that is twice in the batch, the first is the new one.
+            seqs = [new.pop(row["identity"], None) for row in rows]
+            if duplicates := [row for row, seq in zip(rows, seqs, strict=True) if seq is None]:
+                connection.execute(INSERT_DUPLICATES, [json.dumps(duplicates)])
         return seqs
 
     def prune(self, keep: int) -> int:
@@ -182,7 +197,7 @@ class Store:
         """
         removed = 0
         while True:
-            with self._pool.connection() as connection:
+            with self.connection() as connection:
                 free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [PRUNE_LOCK]).fetchone()
                 if free != (True,):
                     return removed
@@ -193,7 +208,7 @@ class Store:
 
     def newest(self) -> int:
         """Return the highest seq, 0 if nothing is stored."""
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             row = connection.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
             assert row is not None
             return int(row[0])
@@ -218,7 +233,7 @@ class Store:
             sql.SQL("ASC" if ascending else "DESC"),
             sql.Literal(limit),
         )
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             found = connection.cursor(row_factory=class_row(Summary)).execute(query).fetchall()
         return found[::-1] if ascending else found
 
@@ -227,7 +242,7 @@ class Store:
     ) -> int:
         """Return how many messages there are between the two, neither of them included."""
         query = sql.SQL("SELECT count(*) FROM messages m WHERE {}").format(_between(wanted, after, before))
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             row = connection.execute(query).fetchone()
             assert row is not None
             return int(row[0])
@@ -235,7 +250,7 @@ class Store:
     def delete(self, wanted: Search) -> int:
         """Delete what is found; return how many messages that were."""
         query = sql.SQL("DELETE FROM messages m WHERE {}").format(wanted.sql)
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             return connection.execute(query).rowcount
 
     def nearest(self, wanted: Search, *, limit: int, after: int | None = None) -> list[NearMiss]:
@@ -255,7 +270,7 @@ class Store:
             between=_between(EVERYTHING, after, None),
             limit=sql.Literal(limit),
         )
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             rows = connection.cursor(row_factory=dict_row).execute(query).fetchall()
         failed = [_first_failed(wanted, row.pop("met")) for row in rows]
         return [NearMiss(Summary(**row), text) for row, text in zip(rows, failed, strict=True)]
@@ -281,7 +296,7 @@ class Store:
             UNION ALL SELECT name, value, count, place FROM counted WHERE place <= {values}
             ORDER BY name, place"""
         ).format(wanted=wanted.sql, most=sql.Literal(most), values=sql.Literal(values))
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             (_, _, counted, _), *rows = connection.execute(query).fetchall()
         found: dict[str, list[tuple[str, int]]] = {}
         for name, value, count, _ in rows:
@@ -306,7 +321,7 @@ class Store:
             condition,
             sql.Literal(limit),
         )
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
 
     @contextlib.contextmanager
@@ -338,7 +353,10 @@ def _connection_options() -> dict[str, Any]:
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": f"fanout {threading.current_thread().name}",
-        # A server that vanished without a word is noticed within half a minute.
+        # A server that vanished without a word is noticed within half a minute, and within ten seconds when
+        # something was sent to it: left alone, the kernel would repeat that for a quarter of an hour, and the
+        # loop would count as stalled.
+        "tcp_user_timeout": 10_000,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 4,
@@ -346,19 +364,19 @@ def _connection_options() -> dict[str, Any]:
     }
 
 
-def json_of(attributes: Mapping[str, str]) -> str:
-    """Return JSON that PostgreSQL can hold as jsonb."""
-    return json.dumps({storable(name): storable(value) for name, value in attributes.items()})
+def storable_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return them as PostgreSQL can hold them in jsonb."""
+    return {storable(name): storable(value) for name, value in attributes.items()}
 
 
 def _row(delivery: Delivery) -> dict[str, Any]:
     message = delivery.message
     return {
-        "identity": message.identity,
+        "identity": message.identity.hex(),
         "source": storable(message.source),
         "id": storable(message.id),
         "type": storable(message.type),
-        "time": message.time,
+        "time": message.time.isoformat(),
         "body": storable(message.body),
         "preview": storable(message.preview),
         "color": message.color,
@@ -366,8 +384,8 @@ def _row(delivery: Delivery) -> dict[str, Any]:
         "size": len(message.body.encode("utf-8", "surrogatepass")),
         "message_id": delivery.message_id,
         "receive_count": delivery.receive_count,
-        "attributes": json_of(delivery.attributes),
-        "sent_at": delivery.sent_at,
-        "received_at": delivery.received_at,
+        "attributes": storable_attributes(delivery.attributes),
+        "sent_at": delivery.sent_at.isoformat(),
+        "received_at": delivery.received_at.isoformat(),
         "terms": index_terms(message, delivery.attributes),
     }

@@ -1,6 +1,7 @@
 """Publishing: when, what, and what to do when AWS does not take it."""
 
 import colorsys
+import contextlib
 import functools
 import itertools
 import logging
@@ -14,6 +15,7 @@ from pipeline.aws import LARGEST_BATCH, LARGEST_BATCH_BYTES, Topic
 from pipeline.message import GREETING, Message, new_message
 from pipeline.retry import AWS_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
+from producer import metrics
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +54,11 @@ class Publisher:
 
     def _publish_batch(self, waiting: list[Message]) -> None:
         """Publish once; `waiting` is left with what was refused."""
-        refused = self._topic.publish(waiting)
+        with metrics.PUBLISHING.time(), _counting_attempts():
+            refused = self._topic.publish(waiting)
         left = {message.id for message, _ in refused}
+        metrics.PUBLISHED.inc(len(waiting) - len(left))
+        metrics.REFUSED.inc(len(left))
         for message in waiting:
             if message.id not in left:
                 log.info(
@@ -74,6 +79,16 @@ class Publisher:
                 raise Stopped
             if left <= 1.0:
                 return
+
+
+@contextlib.contextmanager
+def _counting_attempts() -> Iterator[None]:
+    try:
+        yield
+    except AWS_ERRORS:
+        metrics.ATTEMPTS.labels("failed").inc()
+        raise
+    metrics.ATTEMPTS.labels("answered").inc()
 
 
 def greetings(text: str) -> Iterator[Message]:

@@ -78,12 +78,20 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- PostgreSQL
 
 
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a temporary folder that PostgreSQL can use, whose server is another user if we are root.
+
+    Not one of pytest's: each of its sessions closes the folder above all of them to other users.
+    """
+    with tempfile.TemporaryDirectory(prefix="fanout-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    # Not in pytest's own folder: each run of pytest closes that to other users, so that a run beside this one
-    # would take its data from PostgreSQL, which will not run as root.
-    with tempfile.TemporaryDirectory(prefix="fanout-postgres-") as folder:
-        server = Postgres(Path(folder))
+    with open_folder() as folder:
+        server = Postgres(folder)
         process = server.start()
         yield server
         stop_all([process], 5)
@@ -208,7 +216,7 @@ class Service:
             return False
 
     def log(self) -> str:
-        return self.process.log_file.read_text()
+        return self.process.log_file.read_text() if self.process.log_file.exists() else ""
 
 
 @pytest.fixture

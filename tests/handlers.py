@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from pathlib import Path
 
 from consumer.handler import one_by_one
 from pipeline.message import Delivery
@@ -15,3 +16,10 @@ def slow(_delivery: Delivery) -> None:
     """Take HANDLER_SECONDS for each message."""
     log.info("slow handler began")
     time.sleep(float(os.environ.get("HANDLER_SECONDS", "1")))
+
+
+@one_by_one
+def refuse_poison(delivery: Delivery) -> None:
+    """Fail on what is poison, until the file that MENDED names exists."""
+    if delivery.message.preview.startswith("poison") and not Path(os.environ["MENDED"]).exists():
+        raise ValueError(f"{delivery.message.preview} cannot be handled")

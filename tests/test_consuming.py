@@ -1,20 +1,28 @@
 """What becomes of a message on the queue: stored and deleted, tried again, or dead with its reason."""
 
+import dataclasses
+import itertools
 import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import psycopg
 import pytest
+from botocore.exceptions import ClientError
 
+from consumer.faults import FaultInjector, parse_faults
 from consumer.handler import Failures, StoreHandler, Unavailable, one_by_one
+from consumer.poller import Poller
+from consumer.queue import Queue
 from examples.orders import take_order
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.message import Delivery, new_message
 from pipeline.store import Store
 from tests.conftest import Names, wait_for
 from tests.consuming import TestConsumer
+from tests.examples import arrival
 
 EVENT = {"specversion": "1.0", "id": "i", "source": "s", "type": "t", "data": 1}
 
@@ -321,3 +329,86 @@ def test_the_example_handler_takes_orders_and_says_what_is_wrong_with_others(
     assert [delivery.message.data["sku"] for delivery in outcome.done] == ["A-1"]
     errors = {failed.delivery.message.data["sku"]: failed.error for failed in outcome.failed}
     assert errors == {"A-2": "'price'", "A-3": "the price of A-3 is 0"}
+
+
+class PartlyFailing:
+    """A queue that leaves some of a batch undone at first, as SQS may and no emulator does on demand."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self.asked: list[tuple[str, int]] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._queue, name)
+
+    def delete(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        self.asked.append(("delete", len(deliveries)))
+        if len(self.asked) == 1:
+            return [*self._queue.delete(deliveries[1:]), deliveries[0]]
+        return self._queue.delete(deliveries)
+
+    def hide(self, seconds: dict[Delivery, int]) -> list[Delivery]:
+        self.asked.append(("hide", len(seconds)))
+        return list(seconds) if self.asked.count(("hide", len(seconds))) == 1 else self._queue.hide(seconds)
+
+
+def test_what_a_batch_left_undone_is_asked_for_again_and_nothing_else(ministack: Names, store: Store) -> None:
+    consumer = TestConsumer(ministack, store, refuse("0", times=1), StoreHandler(store))
+    queue = PartlyFailing(consumer.queue)
+    consumer.poller = Poller("poller", dataclasses.replace(consumer.shared, queue=cast(Queue, queue)))
+    send(ministack, *(new_message("/tests", "t", {"text": str(number)}).body for number in range(5)))
+    wait_for(lambda: consumer.left_in_queue() == 5)
+
+    consumer.poller.poll_once()
+
+    assert queue.asked == [("delete", 4), ("delete", 1), ("hide", 1), ("hide", 1)]
+    consumer.take(1)
+    assert stored(store) == ["0", "1", "2", "3", "4"]
+    assert consumer.left_in_queue() == 0
+
+
+def test_an_outage_of_aws_is_logged_once_for_all_pollers_and_so_is_its_end(
+    ministack: Names, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    consumer = TestConsumer(ministack, store)
+    away = threading.Event()
+    away.set()
+    receive = consumer.queue.receive
+
+    attempts = itertools.count(1)
+    made = 0
+
+    def receive_or_fail(wait_seconds: int) -> list[Delivery]:
+        nonlocal made
+        made = next(attempts)
+        if away.is_set():
+            raise ClientError({"Error": {"Code": "ExpiredToken", "Message": "expired"}}, "ReceiveMessage")
+        return receive(wait_seconds)
+
+    monkeypatch.setattr(consumer.queue, "receive", receive_or_fail)
+    pollers = [threading.Thread(target=Poller(f"p{n}", consumer.shared).run) for n in range(4)]
+    with caplog.at_level("INFO"):
+        for poller in pollers:
+            poller.start()
+        wait_for(lambda: "waiting for SQS" in caplog.messages)
+        wait_for(lambda: made >= 16, what="four attempts of each")
+        away.clear()
+        wait_for(lambda: "SQS is back" in caplog.messages)
+        consumer.stop.set()
+        for poller in pollers:
+            poller.join(10)
+
+    said = [message for message in caplog.messages if "SQS" in message]
+    assert said == ["waiting for SQS", "SQS is back"]
+    assert "ExpiredToken" in caplog.records[caplog.messages.index("waiting for SQS")].__dict__["reason"]
+
+
+def test_injected_faults_fail_the_share_of_messages_that_was_asked_for() -> None:
+    deliveries = [arrival(number) for number in range(2000)]
+
+    failed = FaultInjector(parse_faults("fail=0.25"), threading.Event())(deliveries)
+    again = FaultInjector(parse_faults("fail=0.25"), threading.Event())(deliveries)
+
+    assert failed.keys() == again.keys()
+    assert 400 < len(failed) < 600
+    assert FaultInjector(parse_faults(""), threading.Event())(deliveries) == {}

@@ -33,7 +33,7 @@ def row(variable: str, readers: str, field: FieldInfo) -> str:
         default = "unset"
     else:
         value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-        default = f"`{value}`"
+        default = f"`{('off', 'on')[value] if isinstance(value, bool) else value}`"
     return f"| `{variable}` | {readers} | {default} | {field.description} |"
 
 
@@ -103,14 +103,15 @@ def test_every_setting_is_described(settings: type[BaseSettings]) -> None:
         assert field.description, name
 
 
+def write_tables() -> None:
+    """Write the settings as they are into the README."""
+    text = README
+    for rows in (settings_rows(), run_rows()):
+        first = next(line for line in text.splitlines() if line.startswith(rows[0].split("|")[1].join("||")))
+        table = re.compile(re.escape(first) + r"\n(?:\|.*\n)*")
+        text = table.sub(lambda _, rows=rows: "\n".join(rows) + "\n", text, count=1)  # type: ignore[misc]
+    (ROOT / "README.md").write_text(text)
+
+
 if __name__ == "__main__":
-    print(
-        "\n".join(
-            ["| variable | read by | default | meaning |", "| --- | --- | --- | --- |", *settings_rows()]
-        )
-    )
-    print(
-        "\n".join(
-            ["", "| variable | read by | default | meaning |", "| --- | --- | --- | --- |", *run_rows()]
-        )
-    )
+    write_tables()

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 
-from tests.conftest import free_port, wait_for
+from tests.conftest import free_port, open_folder, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,18 +60,20 @@ class Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+def run() -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
-    def start(**environment: str) -> Run:
-        runs.append(Run(tmp_path, **environment))
-        return runs[-1]
+    with open_folder() as folder:
 
-    yield start
-    for one in runs:
-        if one.process.poll() is None:
-            one.interrupt()
-            one.process.wait(10)
+        def start(**environment: str) -> Run:
+            runs.append(Run(folder, **environment))
+            return runs[-1]
+
+        yield start
+        for one in runs:
+            if one.process.poll() is None:
+                one.interrupt()
+                one.process.wait(10)
 
 
 def test_greetings_arrive_and_ctrl_c_leaves_nothing_behind_but_the_history(run: Callable[..., Run]) -> None:

@@ -1,0 +1,71 @@
+"""The store: its schema, its order, and what it does with the same message twice."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipeline.message import storable
+from pipeline.store import Store
+from tests.examples import arrival
+
+
+def test_everybody_may_create_the_schema_at_once(database_url: str) -> None:
+    stores = [Store(database_url) for _ in range(8)]
+    with ThreadPoolExecutor(len(stores)) as pool:
+        list(pool.map(Store.create_schema, stores))
+
+    for store in stores:
+        store.check()
+        store.close()
+
+
+def test_a_database_without_schema_is_not_ready_yet(database_url: str) -> None:
+    store = Store(database_url)
+    with pytest.raises(Exception, match="the schema is not created yet"):
+        store.check()
+    store.close()
+
+
+def test_the_same_message_is_stored_once_by_all_consumers_together(store: Store, database_url: str) -> None:
+    deliveries = [arrival(number) for number in range(50)]
+    others = [Store(database_url) for _ in range(4)]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: others[number % 4].add(deliveries), range(12)))
+
+    new = [seq for seqs in answers for seq in seqs if seq is not None]
+    assert len(new) == len(set(new)) == 50
+    assert len(store.find(limit=100)) == 50
+    with store.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM duplicates").fetchone() == (11 * 50,)
+    for other in others:
+        other.close()
+
+
+def test_of_a_message_twice_in_a_batch_the_second_is_the_duplicate(store: Store) -> None:
+    first, twice, last = arrival("first"), arrival("twice"), arrival("last")
+
+    seqs = store.add([first, twice, twice, last])
+
+    assert seqs[2] is None
+    assert [message.preview for message in store.find(limit=10)] == ["last", "twice", "first"]
+    assert sorted(filter(None, seqs)) == [seqs[0], seqs[1], seqs[3]]
+
+
+def test_durations_are_computed_from_what_is_stored(store: Store, database_url: str) -> None:
+    first, second = arrival("first"), arrival("second")
+    store.add([first, second])
+
+    expected = (second.message.time - first.message.time).total_seconds()
+    other = Store(database_url)
+    for reader in (store, other):
+        newest, oldest = reader.find(limit=10)
+        assert newest.since_previous_seconds == pytest.approx(expected)
+        assert oldest.since_previous_seconds is None
+        assert newest.latency_seconds == pytest.approx((newest.stored_at - newest.time).total_seconds())
+    other.close()
+
+
+def test_what_postgresql_cannot_hold_is_written_out() -> None:
+    assert storable("a\x00b\ud800c") == "a\\u0000b\\ud800c"
+    assert storable("plain ünï 🙂") == "plain ünï 🙂"
