@@ -107,14 +107,16 @@ def _message_from_request() -> Message:
     if request.mimetype not in JSON_TYPES:
         raise Problem(415, f"Content-Type should be {' or '.join(JSON_TYPES)}")
     try:
-        document = json.loads(request.get_data(as_text=True))
+        text = request.get_data(as_text=True)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Problem(400, f"the body is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise Problem(400, 'the body should be {"text": "…"} or a CloudEvent')
     if "specversion" in document:
         try:
-            return message_from_event(document, datetime.now(UTC))
+            # As it was written: 64-bit integers and the order of keys stay.
+            return message_from_event(document, datetime.now(UTC), text)
         except NotACloudEvent as error:
             raise Problem(400, str(error)) from None
     words = document.get("text")

@@ -63,12 +63,13 @@ export function open(sheet) {
     const box = element("input", { type: "checkbox", "aria-label": `choose ${letter.preview}`,
       change: () => { chosen[box.checked ? "add" : "delete"](letter.message_id); count(); } });
     box.checked = chosen.has(letter.message_id);
-    return element("details", { class: "card" },
-      element("summary", {}, ...(writable ? [box] : []), element("bdi", { class: "words" }, letter.preview || "(empty)"),
+    const details = element("details", {},
+      element("summary", {}, element("bdi", { class: "words" }, letter.preview || "(empty)"),
         element("span", { class: "problem words" }, `${letter.error_type}: ${letter.error}`),
         element("small", {}, `${letter.tries} tries · ${clock(letter.dead_at)}${letter.redriven_at ? " · was redriven before" : ""}`)),
       element("p", { class: "note" }, `${letter.source} · ${letter.id} · first failed ${clock(letter.first_failed_at)}, last ${clock(letter.last_failed_at)}`),
       element("pre", {}, element("bdi", {}, letter.traceback)));
+    return element("div", { class: "card" }, ...(writable ? [box] : []), details);
   }
 
   draw();

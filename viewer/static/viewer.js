@@ -41,11 +41,11 @@ function showConnection(words, why) {
 let leaving = null;
 document.addEventListener("visibilitychange", () => {
   clearTimeout(leaving);
-  if (document.hidden) leaving = setTimeout(() => { stop(); stop = null; }, HIDDEN_MS);
+  if (document.hidden) leaving = setTimeout(() => { stop?.(); stop = null; }, HIDDEN_MS);
   else {
     unread = 0;
     showUnread();
-    if (!stop) connect();
+    if (!stop && !problem.textContent) connect();
   }
 });
 
@@ -115,8 +115,17 @@ form.addEventListener("submit", (event) => {
 });
 form.elements.q.addEventListener("search", () => { if (!form.elements.q.value) go({ q: "", m: "" }); });
 
+const problem = byId("search-problem");
+
+// A search that means nothing finds nothing: what is there stays, and no stream is asked for.
+function refuse(why) {
+  problem.textContent = why;
+  form.elements.q.setAttribute("aria-invalid", "true");
+  stop?.();
+  showConnection("idle", why);
+}
+
 async function search() {
-  const problem = byId("search-problem");
   form.elements.q.value = state.q;
   problem.textContent = "";
   form.elements.q.removeAttribute("aria-invalid");
@@ -124,8 +133,7 @@ async function search() {
   try {
     await load(state.q);
   } catch (error) {
-    problem.textContent = error.message;
-    form.elements.q.setAttribute("aria-invalid", "true");
+    refuse(error.message);
     return;
   }
   seen = list.newest;
@@ -239,7 +247,8 @@ onChange((now, before) => {
   }
 });
 adopt(state.q);
-connect();
+if (problem.textContent) refuse(problem.textContent);
+else connect();
 if (state.m) {
   show(state.m);
   list.select(state.m);
