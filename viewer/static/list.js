@@ -5,7 +5,8 @@ import { ask, clock, duration, element, localize, number } from "./words.js";
 import { address } from "./state.js";
 
 const LONGEST = 200; // rows in the page; the store has all
-const MOST_ANIMATED = 20;
+const MOST_ANIMATED = 5; // at once; more would only flicker
+const MOST_IN_FRAME = 20;
 
 const table = document.getElementById("messages");
 const rows = document.getElementById("rows");
@@ -29,8 +30,12 @@ export const list = {
   rows: () => [...rows.querySelectorAll(".message")],
   row: (seq) => rows.querySelector(`.message[data-seq="${seq}"]`),
   select(seq) {
-    rows.querySelector("[aria-current]")?.removeAttribute("aria-current");
-    list.row(seq)?.querySelector("a").setAttribute("aria-current", "true");
+    const before = rows.querySelector(".chosen");
+    before?.classList.remove("chosen");
+    before?.querySelector("a").removeAttribute("aria-current");
+    const row = list.row(seq);
+    row?.classList.add("chosen");
+    row?.querySelector("a").setAttribute("aria-current", "true");
   },
 };
 
@@ -92,18 +97,23 @@ export function receive(item) {
   waiting.push(item);
   kept += gap ? item.count ?? 0 : 1;
   if (waiting.length > LONGEST) foldOldest();
-  // A hidden tab has no animation frames, but should be up to date when it is looked at.
-  if (!drawing) {
-    drawing = true;
-    if (document.hidden) setTimeout(draw, 250);
-    else requestAnimationFrame(draw);
-  }
+  schedule();
 }
+
+// A hidden tab has no animation frames, but should be up to date when it is looked at.
+function schedule() {
+  if (drawing) return;
+  drawing = true;
+  if (document.hidden) setTimeout(draw, 250);
+  else requestAnimationFrame(draw);
+}
+
+const messagesIn = (items) => items.reduce((sum, item) => sum + (item.from === undefined ? 1 : item.count ?? 0), 0);
 
 // More waits than the list would show: the older half becomes a gap that can be opened.
 function foldOldest() {
   const folded = waiting.splice(0, LONGEST / 2);
-  const count = folded.reduce((sum, item) => sum + (item.from === undefined ? 1 : item.count ?? 0), 0);
+  const count = messagesIn(folded);
   const [first, last] = [folded[0], folded.at(-1)];
   waiting.unshift({ from: first.from ?? first.seq, to: last.to ?? last.seq, count });
 }
@@ -111,20 +121,21 @@ function foldOldest() {
 export function draw() {
   drawing = false;
   if (isHeld()) return showNews();
-  const fresh = waiting.map((item, at) => item.from === undefined
+  const batch = waiting.splice(0, MOST_IN_FRAME);
+  kept -= messagesIn(batch);
+  const fresh = batch.map((item, at) => item.from === undefined
     ? makeRow(item)
-    : makeGap(item, [waiting[at - 1]?.time ?? rows.querySelector("time")?.dateTime, waiting[at + 1]?.time]));
+    : makeGap(item, [batch[at - 1]?.time ?? rows.querySelector("time")?.dateTime, (batch[at + 1] ?? waiting[0])?.time]));
   if (fresh.length <= MOST_ANIMATED) for (const row of fresh) row.classList.add("fresh");
-  waiting = [];
-  kept = 0;
   rows.prepend(...fresh.reverse());
   while (rows.childElementCount > longest) rows.lastElementChild.remove();
   showWhatIsThere();
   showNews();
+  if (waiting.length) schedule();
 }
 
 function showNews() {
-  news.hidden = !kept;
+  news.hidden = !kept || !isHeld();
   news.textContent = `▲ ${number(kept)} new${held ? " (paused)" : ""}`;
 }
 

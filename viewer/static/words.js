@@ -26,14 +26,22 @@ export function size(bytes) {
 
 const utc = () => localStorage.getItem("utc") === "yes";
 
+// Making a formatter costs a hundred times what using one does.
+const formatters = new Map();
+
+function formatter(name, options) {
+  const key = `${name} ${utc()}`;
+  if (!formatters.has(key)) formatters.set(key, new Intl.DateTimeFormat([], { ...options, ...(utc() ? { timeZone: "UTC" } : {}) }));
+  return formatters.get(key);
+}
+
 export function clock(iso, precise = false) {
   const date = new Date(iso);
-  const zone = utc() ? { timeZone: "UTC" } : {};
-  const day = (of) => of.toLocaleDateString([], { day: "numeric", month: "short", ...zone });
-  const parts = { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit", ...zone };
-  if (precise) parts.fractionalSecondDigits = 3;
-  const time = date.toLocaleTimeString([], parts);
-  return day(date) === day(new Date()) ? time : `${day(date)} ${time}`;
+  const parts = { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  const time = (precise ? formatter("precise", { ...parts, fractionalSecondDigits: 3 }) : formatter("time", parts)).format(date);
+  const day = formatter("day", { day: "numeric", month: "short" });
+  const [then, today] = [day.format(date), day.format(Date.now())];
+  return then === today ? time : `${then} ${time}`;
 }
 
 export function localize(time) {
