@@ -49,7 +49,9 @@ function makeRow(message) {
   row.querySelector("a").href = `?m=${message.seq}`;
   fill(".gap", duration(message.since_previous_seconds, "+"));
   fill(".text .words", message.preview || "(empty)");
+  fill(".sequence", message.sequence === null ? "" : `#${message.sequence}`);
   fill(".type .words", message.type);
+  fill(".source .words", message.source);
   fill(".latency", duration(message.latency_seconds));
   fill(".tries", message.receive_count > 1 ? `×${message.receive_count}` : "");
   if (message.color) row.querySelector("circle").setAttribute("fill", message.color);
@@ -68,7 +70,7 @@ function makeGap(gap, times) {
   const span = times.every(Boolean) ? ` between ${clock(times[0])} and ${clock(times[1])}` : "";
   const button = element("button", { click: () => fillGap(row, gap) }, `… ${count}${span} · show`);
   const row = element("tr", { class: "passed", "data-from": gap.from, "data-to": gap.to },
-    element("td", { colspan: 6 }, button));
+    element("td", { colspan: 8 }, button));
   return row;
 }
 
