@@ -8,6 +8,7 @@ costs both ends more than the message in it. A reader that asked for `gaps=1` (t
 can follow: where there is too much, a `gap` event says which messages were passed over, and how many.
 """
 
+import functools
 import json
 import time
 from collections import Counter, deque
@@ -159,6 +160,8 @@ def _events(follower: Follower, tail: Tail, seq: int, heartbeat_seconds: float) 
         written = time.monotonic()
 
 
+# A thousand readers are sent the same text, made once.
+@functools.lru_cache(maxsize=1024)
 def format_message(message: Summary) -> str:
     """Return one message as one event; JSON has no line breaks of its own, so the data is one line."""
     return f"id: {message.seq}\nevent: message\ndata: {json.dumps(summary_view(message))}\n\n"
