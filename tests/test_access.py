@@ -5,13 +5,19 @@ import io
 import json
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from pydantic import SecretStr
 
+from consumer.handler import one_by_one
+from pipeline.aws import sqs_client
+from pipeline.message import Delivery
 from pipeline.settings import load_settings
 from pipeline.store import Store
+from tests.conftest import Names, wait_for
+from tests.consuming import TestConsumer
 from tests.examples import arrival, raw_arrival
 from viewer.redaction import MASK, RedactingStore
 from viewer.settings import ViewerSettings
@@ -229,3 +235,34 @@ def test_a_masked_field_leaves_the_viewer_nowhere(
     assert viewer.get(f"/api/messages/{seqs[0]}").json["data"]["card"] == MASK  # type: ignore[index]
     assert viewer.get(f"/api/messages/{seqs[0]}").json["attributes"]["tenant"] == "acme"  # type: ignore[index]
     masking.close()
+
+
+def test_a_masked_field_leaves_no_dead_letter_and_no_waiting_message(
+    open_viewer: OpenViewer, store: Store, emulator: str, create: Callable[..., Names]
+) -> None:
+    names = create(emulator, MAX_RECEIVE_COUNT="1")
+    data = {"card": "secret-1", "order": "visible"}
+    attributes: Any = {"token": {"DataType": "String", "StringValue": "secret-2"}}
+
+    @one_by_one
+    def quote(delivery: Delivery) -> None:
+        raise ValueError(f"no such card: {delivery.message.data['card']}")
+
+    consumer = TestConsumer(names, store, quote)
+    sqs = sqs_client(10)
+    url = sqs.get_queue_url(QueueName=names.queue)["QueueUrl"]
+    notification = json.dumps(
+        {"Type": "Notification", "MessageId": "m", "TopicArn": "arn:x:y", "Message": json.dumps(data)}
+    )
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(data), MessageAttributes=attributes)
+    consumer.take(1)
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(data), MessageAttributes=attributes)
+    sqs.send_message(QueueUrl=url, MessageBody=notification)
+
+    viewer = open_viewer(store, names.topic, redact="data.card,attr.token", queue_name=names.queue)
+
+    [letter] = viewer.get("/api/dead-letters").json["dead_letters"]  # type: ignore[index]
+    assert (letter["error_type"], letter["error"]) == ("ValueError", MASK)
+    waiting = wait_for(lambda: viewer.get("/api/waiting").json["messages"])  # type: ignore[index]
+    assert "visible" in waiting[0]["body"] + waiting[1]["body"]
+    assert "secret" not in viewer.get("/api/dead-letters").text + viewer.get("/api/waiting").text

@@ -58,7 +58,7 @@ class Viewer(BaseApplication):
 
         settings = self._settings
         database_url = settings.database_url.get_secret_value()
-        fields = [field for field in settings.redact.split(",") if field]
+        fields = settings.redacted_fields
         store = RedactingStore(database_url, fields) if fields else Store(database_url)
         # AWS is needed for publishing only: what is stored can be seen without it.
         health = Health(settings.stall_seconds, checks={"database": store.check})

@@ -24,6 +24,7 @@ from viewer.openapi import openapi_blueprint
 from viewer.overview import overview_blueprint
 from viewer.parameters import SEARCH_PARAMETERS, refuse_unknown, search
 from viewer.queues import Queues
+from viewer.redaction import Mask
 from viewer.settings import ViewerSettings
 from viewer.stream import stream_blueprint
 from viewer.tail import Tail
@@ -64,10 +65,16 @@ def create_app(
     app.register_blueprint(openapi_blueprint())
     failures = FailureLog(store)
     dead_letter_queue = DeadLetterQueue(sqs, settings.queue_name, failures)
-    app.register_blueprint(dead_letters_blueprint(failures, dead_letter_queue))
+    mask = Mask(settings.redacted_fields)
+    app.register_blueprint(dead_letters_blueprint(failures, dead_letter_queue, mask))
     app.register_blueprint(
         overview_blueprint(
-            Samples(store), Queues(sqs, settings.queue_name), topic, health, settings.peer_addresses
+            Samples(store),
+            Queues(sqs, settings.queue_name),
+            topic,
+            health,
+            peers=settings.peer_addresses,
+            mask=mask,
         )
     )
     answer_problems_as_documents(app)

@@ -9,21 +9,22 @@ from pipeline.failures import FailureLog
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
 from viewer.parameters import number, refuse_unknown
+from viewer.redaction import Mask
 from viewer.views import json_answer, plain
 
 MOST_LISTED = 1000
 MOST_CHOSEN = 1000
 
 
-def dead_letters_blueprint(failures: FailureLog, queue: DeadLetterQueue) -> Blueprint:
-    """Return both."""
+def dead_letters_blueprint(failures: FailureLog, queue: DeadLetterQueue, mask: Mask) -> Blueprint:
+    """Return both; what is listed goes through `mask`."""
     blueprint = Blueprint("dead_letters", __name__, url_prefix="/api/dead-letters")
 
     @blueprint.get("")
     def list_dead_letters() -> Response:
         refuse_unknown("limit")
         found = failures.dead_letters(number("limit", default=100, most=MOST_LISTED))
-        return json_answer({"dead_letters": [plain(letter) for letter in found]})
+        return json_answer({"dead_letters": [plain(mask.letter(letter)) for letter in found]})
 
     @blueprint.post("/redrive")
     def redrive() -> Response:

@@ -18,6 +18,7 @@ from pipeline.samples import Samples
 from viewer.fetching import FetchError, fetch_json
 from viewer.parameters import refuse_unknown
 from viewer.queues import CannotLook, Depth, Queues
+from viewer.redaction import Mask
 from viewer.views import json_answer, plain
 
 # However many pages look, each figure is asked for once in so many seconds.
@@ -34,9 +35,12 @@ WINDOWS = {
 
 
 def overview_blueprint(
-    samples: Samples, queues: Queues, topic: Topic, health: Health, peers: Mapping[str, str]
+    samples: Samples, queues: Queues, topic: Topic, health: Health, *, peers: Mapping[str, str], mask: Mask
 ) -> Blueprint:
-    """Return the three; `peers` are the addresses of the other services by their names."""
+    """Return the three; `peers` are the addresses of the other services by their names.
+
+    Messages go through `mask`.
+    """
     blueprint = Blueprint("overview", __name__, url_prefix="/api")
     figures = Shared(samples.figures)
     depths = Shared(lambda: _depths(queues))
@@ -82,7 +86,7 @@ def overview_blueprint(
         refuse_unknown()
         try:
             queue, _ = queues.depths()
-            return json_answer({"queue": dataclasses.asdict(queue), **_look(queues, queue)})
+            return json_answer({"queue": dataclasses.asdict(queue), **_look(queues, queue, mask)})
         except AWS_ERRORS as error:
             raise Problem(503, f"SQS does not answer: {explain(error)}") from None
 
@@ -142,12 +146,12 @@ def _state(address: str) -> dict[str, Any]:
     return {"state": "degraded", "reason": "; ".join(failed) or document.get("reason")}
 
 
-def _look(queues: Queues, queue: Depth) -> dict[str, Any]:
+def _look(queues: Queues, queue: Depth, mask: Mask) -> dict[str, Any]:
     try:
         found = queues.look(queue)
     except (CannotLook, FetchError) as error:
         return {"messages": None, "reason": explain(error)}
-    views = [plain(message) for message in found]
+    views = [plain(mask.waiting(message)) for message in found]
     for view in views:
         view["size"] = len(view["body"].encode("utf-8", "surrogatepass"))
         view["body"] = view["body"][:BODY_SHOWN]

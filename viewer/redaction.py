@@ -1,5 +1,5 @@
-"""Redaction: fields that nobody may see are masked as they come out of the store, so that no page, stream,
-list or export of this viewer can hold them. What is stored stays as it is, and can still be searched for.
+"""Redaction: fields that nobody may see are masked as they come out of the store or the queue, so that no
+page, stream, list or export of this viewer can hold them. What is stored stays as it is, and can be searched.
 """
 
 import json
@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from pipeline.failures import DeadLetter
 from pipeline.message import to_json
 from pipeline.search import EVERYTHING, Search
 from pipeline.store import Facets, NearMiss, Store, StoredMessage, Summary
+from viewer.queues import Waiting
 
 MASK = "•••"
 AnySummary = TypeVar("AnySummary", bound=Summary)
@@ -85,10 +87,25 @@ class Mask:
 
     def whole(self, message: StoredMessage) -> StoredMessage:
         """Return it with its document and attributes masked."""
-        attributes = {
-            name: MASK if self.hides(f"attr.{name}") else value for name, value in message.attributes.items()
-        }
+        attributes = self._attributes(message.attributes)
         return replace(self.summary(message), body=self._body(message.body), attributes=attributes)
+
+    def letter(self, letter: DeadLetter) -> DeadLetter:
+        """Return it with its preview masked; its error may quote any field, so only its type is left."""
+        if not self._fields:
+            return letter
+        return replace(letter, preview=self._preview(letter.preview), error=MASK, traceback=MASK)
+
+    def waiting(self, message: Waiting) -> Waiting:
+        """Return it with its body and attributes masked; of an SNS notification nothing is shown."""
+        if not self._fields:
+            return message
+        # What a notification carries is JSON written inside JSON.
+        body = MASK if '"TopicArn"' in message.body else self._body(message.body)
+        return replace(message, body=body, attributes=self._attributes(message.attributes))
+
+    def _attributes(self, attributes: Mapping[str, str]) -> dict[str, str]:
+        return {name: MASK if self.hides(f"attr.{name}") else value for name, value in attributes.items()}
 
     def _preview(self, preview: str) -> str:
         """Mask a text that is the beginning of JSON, or the `text` of the data."""

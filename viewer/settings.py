@@ -36,6 +36,11 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
     )
 
     @property
+    def redacted_fields(self) -> list[str]:
+        """The paths of REDACT."""
+        return [field for field in self.redact.split(",") if field]
+
+    @property
     def peer_addresses(self) -> dict[str, str]:
         """The addresses of PEERS, by name."""
         pairs = (pair.split("=", 1) for pair in self.peers.split(",") if pair)
