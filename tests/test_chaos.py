@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from local.emulators import aws_environment, create_resources, start_emulator
 from local.postgres import Postgres
-from local.process import stop_all
+from local.process import Process, stop_all
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.message import Message, new_message
 from pipeline.store import Store
@@ -219,12 +219,28 @@ def test_an_outage_of_postgresql_loses_nothing_and_costs_no_try(
     store.close()
 
 
+@pytest.fixture
+def mortal_localstack(tmp_path: Path) -> Iterator[Callable[[int], Process]]:
+    """Start a LocalStack on this port, as often as asked; none is left behind."""
+    started: list[Process] = []
+
+    def start(port: int) -> Process:
+        started.append(start_emulator("localstack", port, tmp_path / "localstack"))
+        return started[-1]
+
+    yield start
+    stop_all(started, 0)
+
+
 @pytest.mark.parametrize("with_postgresql", [False, True], ids=["alone", "with PostgreSQL"])
 def test_a_localstack_that_forgot_everything_is_waited_for(
-    with_postgresql: bool, mortal_postgres: MortalPostgres, tmp_path: Path, start: Callable[..., Service]
+    with_postgresql: bool,
+    mortal_postgres: MortalPostgres,
+    mortal_localstack: Callable[[int], Process],
+    start: Callable[..., Service],
 ) -> None:
     port = free_port()
-    localstack = start_emulator("localstack", port, tmp_path / "localstack")
+    localstack = mortal_localstack(port)
     names = {"TOPIC_NAME": f"t-{uuid.uuid4().hex}", "QUEUE_NAME": f"q-{uuid.uuid4().hex}"}
     environment = {**aws_environment(port), **names, "DATABASE_URL": mortal_postgres.url}
     create_resources(environment)
@@ -239,7 +255,7 @@ def test_a_localstack_that_forgot_everything_is_waited_for(
     threading.Event().wait(2)
     said_before = announced(producer)
     assert announced(producer) == said_before
-    localstack = start_emulator("localstack", port, tmp_path / "localstack")
+    mortal_localstack(port)
     if with_postgresql:
         mortal_postgres.start()
     create_resources(environment)
@@ -257,7 +273,6 @@ def test_a_localstack_that_forgot_everything_is_waited_for(
     kept = sum(1 for line in log_lines(consumer) if line["message"] in ("stored", "duplicate"))
     assert kept == received
     store.close()
-    stop_all([localstack], 0)
 
 
 def log_lines(service: Service) -> list[dict[str, Any]]:
