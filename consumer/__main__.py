@@ -26,7 +26,7 @@ PROBE_TIMEOUT_SECONDS = 2
 # A long poll cannot be called back: what it brings after we left waits for its visibility timeout. So polls
 # under way when the stop comes are given this time to bring something that can still be handled; `make run`
 # promises to end within 5 seconds.
-LAST_POLL_SECONDS = 3.5
+LAST_POLL_SECONDS = 2.5
 
 log = logging.getLogger("consumer")
 
