@@ -46,10 +46,14 @@ def create_resources() -> None:
             ),
         },
     )
-    topic_arn = sns.create_topic(Name=topic_name)["TopicArn"]
+    # The topic comes last, with its subscription at once: what a running producer publishes in between
+    # would reach nobody.
+    partition, _, region, account = queue_arn.split(":")[1:5]
+    topic_arn = f"arn:{partition}:sns:{region}:{account}:{topic_name}"
     sqs.set_queue_attributes(
         QueueUrl=queue_url, Attributes={"Policy": json.dumps(only_from(topic_arn, queue_arn))}
     )
+    sns.create_topic(Name=topic_name)
     subscription_arn = sns.subscribe(
         TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, ReturnSubscriptionArn=True
     )["SubscriptionArn"]
