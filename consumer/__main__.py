@@ -9,12 +9,13 @@ from typing import Any
 from consumer.faults import FaultInjector, parse_faults
 from consumer.handler import load_handlers
 from consumer.poller import Poller, Shared
-from consumer.pruning import prune_until_stopped
 from consumer.queue import Queue
 from consumer.settings import ANSWER_SECONDS, ConsumerSettings
+from consumer.upkeep import tend_until_stopped
 from consumer.visibility import VisibilityKeeper
 from pipeline.aws import sqs_client
 from pipeline.failures import FailureLog
+from pipeline.faults import FaultShare
 from pipeline.health import Health, serve_health
 from pipeline.logs import set_up_logging
 from pipeline.retry import DATABASE_ERRORS, retry_until_stopped
@@ -43,8 +44,9 @@ def main() -> None:
         for timeout in (settings.wait_time_seconds + ANSWER_SECONDS, PROBE_TIMEOUT_SECONDS)
     )
     handlers = load_handlers(settings.handler, store)
-    if settings.faults:
-        handlers.insert(0, FaultInjector(parse_faults(settings.faults), stop))
+    faults = FaultInjector(parse_faults(settings.faults), stop) if settings.faults else None
+    if faults:
+        handlers.append(faults)
     health = Health(settings.stall_seconds, checks={"aws": probed_queue.check, "database": store.check})
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
@@ -71,7 +73,9 @@ def main() -> None:
         return
     pollers = [Poller(f"poller-{number}", shared) for number in range(1, settings.pollers + 1)]
     threads = {poller: _start(poller.name, poller.run) for poller in pollers}
-    _start("pruner", prune_until_stopped, store, settings.retention_messages, stop)
+    _start("upkeep", tend_until_stopped, store, settings.retention_messages, stop)
+    if faults:
+        _start("faults", faults.follow, FaultShare(store))
     drained = threading.Event()
     _start("visibility", shared.keeper.run, drained)
 

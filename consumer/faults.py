@@ -1,5 +1,6 @@
 """Fault injection, off by default: to watch retries, dead letters and redrive."""
 
+import contextlib
 import dataclasses
 import random
 import threading
@@ -7,7 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consumer.handler import Failures
+from pipeline.faults import FaultShare
 from pipeline.message import Delivery
+from pipeline.retry import DATABASE_ERRORS
+
+FOLLOW_SECONDS = 1.0
 
 
 class InjectedFault(Exception):
@@ -43,11 +48,24 @@ def parse_faults(text: str) -> Faults:
 
 
 class FaultInjector:
-    """A handler to put before the others."""
+    """A handler to put after the others: what fails is stored, and shown with what becomes of it."""
 
     def __init__(self, faults: Faults, stop: threading.Event) -> None:
         """A delay ends early when `stop` is set."""
         self._faults, self._stop = faults, stop
+        self._fail = faults.fail
+
+    def follow(self, share: FaultShare) -> None:
+        """Until stopped, fail the share that is chosen at the page; it begins with that of FAULTS."""
+
+        def ask() -> float:
+            return share.begin(self._fail)
+
+        while not self._stop.is_set():
+            with contextlib.suppress(*DATABASE_ERRORS):  # the pollers say so
+                self._fail = ask()
+                ask = share.follow
+            self._stop.wait(FOLLOW_SECONDS)
 
     def __call__(self, deliveries: Sequence[Delivery]) -> Failures:
         """Fail the share of the batch that the settings ask for, and delay it."""
@@ -57,5 +75,5 @@ class FaultInjector:
             place: InjectedFault("FAULTS asked for this failure")
             for place, delivery in enumerate(deliveries)
             # By the identity, a message fails at every try or at none.
-            if delivery.message.identity[0] < 256 * self._faults.fail or random.random() < self._faults.flaky
+            if delivery.message.identity[0] < 256 * self._fail or random.random() < self._faults.flaky
         }

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pipeline.aws import LARGEST_BATCH, LONG_POLL_SECONDS, queue_url
+from pipeline.direct import DirectSqs
 from pipeline.message import ORIGINAL_ID, Delivery, attribute_text, message_from_body
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Queue:
         self.name = name
         self.visibility_timeout_seconds = visibility_timeout_seconds
         self._sqs = sqs
+        self._direct = DirectSqs(sqs)
         self._known_url: str | None = None
         self._known_limit: tuple[float, int | None] = (float("-inf"), None)
 
@@ -53,26 +55,27 @@ class Queue:
 
     def receive(self, wait_seconds: int = LONG_POLL_SECONDS) -> list[Delivery]:
         """Return up to ten messages, waiting for the first; they stay hidden for the visibility timeout."""
-        answer = self._sqs.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=LARGEST_BATCH,
-            WaitTimeSeconds=wait_seconds,
-            VisibilityTimeout=self.visibility_timeout_seconds,
-            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
-            MessageAttributeNames=["All"],
+        answer = self._direct.call(
+            "ReceiveMessage",
+            {
+                "QueueUrl": self._url,
+                "MaxNumberOfMessages": LARGEST_BATCH,
+                "WaitTimeSeconds": wait_seconds,
+                "VisibilityTimeout": self.visibility_timeout_seconds,
+                "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp"],
+                "MessageAttributeNames": ["All"],
+            },
         )
         now = datetime.now(UTC)
         return [self._delivery(message, now) for message in answer.get("Messages", [])]
 
     def delete(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Delete up to ten messages; return those that were not and may be if asked again."""
-        answer = self._sqs.delete_message_batch(
-            QueueUrl=self._url,
-            Entries=[
-                {"Id": str(place), "ReceiptHandle": delivery.receipt_handle}
-                for place, delivery in enumerate(deliveries)
-            ],
-        )
+        entries = [
+            {"Id": str(place), "ReceiptHandle": delivery.receipt_handle}
+            for place, delivery in enumerate(deliveries)
+        ]
+        answer = self._direct.call("DeleteMessageBatch", {"QueueUrl": self._url, "Entries": entries})
         return _worth_repeating(deliveries, answer.get("Failed", []))
 
     def hide(self, seconds: Mapping[Delivery, int]) -> list[Delivery]:

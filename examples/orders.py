@@ -1,7 +1,7 @@
-"""A handler of one's own: HANDLER=examples.orders:take_order,store
+"""A handler of one's own: HANDLER=store,examples.orders:take_order
 
-Every message comes here first and is stored afterwards. One that fails here is tried again, and after five
-tries it is a dead letter with the error as its reason.
+Every message is stored and comes here afterwards. One that fails here is tried again, and after five tries it
+is a dead letter with the error as its reason.
 """
 
 import logging

@@ -5,7 +5,8 @@ the keys from the environment ("Configuration and credential file settings", AWS
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,12 +18,17 @@ from pipeline.message import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef, PublishBatchRequestEntryTypeDef
     from mypy_boto3_sqs import SQSClient
+
+    Attributes = Mapping[str, MessageAttributeValueTypeDef]  # message attributes, as boto3 takes them
 
 # "PublishBatch", AWS: ten entries, and 256 KiB for all of them together.
 LARGEST_BATCH = 10
 LARGEST_BATCH_BYTES = 256 * 1024
+# The message attributes that every message is sent with, for filter policies.
+OWN_ATTRIBUTES = ("type", "source")
+NO_ATTRIBUTES: "Attributes" = MappingProxyType({})
 LONG_POLL_SECONDS = 20  # the most there is ("Amazon SQS long polling", AWS)
 
 REQUESTS = Counter("fanout_aws_requests", "Requests to AWS, the repeated ones included", ["operation"])
@@ -101,14 +107,19 @@ class Topic:
         """Return if the topic is there now; raise what boto3 raises if not."""
         self._sns.get_topic_attributes(TopicArn=self.arn)
 
-    def publish(self, messages: Sequence[Message]) -> list[tuple[Message, str]]:
+    def publish(
+        self, messages: Sequence[Message], attributes: "Attributes" = NO_ATTRIBUTES
+    ) -> list[tuple[Message, str]]:
         """Publish up to ten messages in one request; return those AWS refused, each with its reason.
 
-        Raises what boto3 raises when the request as a whole fails: then none is known to be published.
+        Each is sent with these attributes, besides OWN_ATTRIBUTES. Raises what boto3 raises when the request
+        as a whole fails: then none is known to be published.
         """
         answer = self._sns.publish_batch(
             TopicArn=self.arn,
-            PublishBatchRequestEntries=[_entry(str(i), message) for i, message in enumerate(messages)],
+            PublishBatchRequestEntries=[
+                _entry(str(i), message, attributes) for i, message in enumerate(messages)
+            ],
         )
         return [
             (messages[int(failed["Id"])], f"{failed['Code']}: {failed.get('Message', '')}")
@@ -116,15 +127,11 @@ class Topic:
         ]
 
 
-def _entry(entry_id: str, message: Message) -> "PublishBatchRequestEntryTypeDef":
-    return {
-        "Id": entry_id,
-        "Message": message.body,
-        "MessageAttributes": {
-            "type": {"DataType": "String", "StringValue": message.type},
-            "source": {"DataType": "String", "StringValue": message.source},
-        },
+def _entry(entry_id: str, message: Message, attributes: "Attributes") -> "PublishBatchRequestEntryTypeDef":
+    own: Attributes = {
+        name: {"DataType": "String", "StringValue": getattr(message, name)} for name in OWN_ATTRIBUTES
     }
+    return {"Id": entry_id, "Message": message.body, "MessageAttributes": {**attributes, **own}}
 
 
 def queue_url(sqs: "SQSClient", name: str) -> str:

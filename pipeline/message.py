@@ -20,6 +20,9 @@ TEXT = "fanout.text"
 # Message attribute under which a redrive sends the id of a text, which SQS would otherwise name anew.
 ORIGINAL_ID = "fanout-original-id"
 
+# CloudEvents attribute of a copy: source and id of its original, with a space between.
+COPY_OF = "fanoutcopyof"
+
 PREVIEW_LENGTH = 200
 LARGEST_BIGINT = 2**63 - 1
 
@@ -33,6 +36,7 @@ class Message:
     """`source` and `id` together identify it (CloudEvents, "id"); `time` is when it was published, in UTC.
 
     `body` is the document exactly as published and `data` what it carries, as parsed JSON or as text.
+    `copy_of` names its original (see COPY_OF), if it is a copy.
     """
 
     source: str
@@ -41,6 +45,7 @@ class Message:
     time: datetime
     body: str
     data: Any
+    copy_of: str | None = None
 
     @property
     def identity(self) -> bytes:
@@ -118,6 +123,7 @@ def message_from_event(event: Any, published: datetime, body: str | None = None)
         time=_parse_time(event.get("time")) or published,
         body=to_json(event) if body is None else body,
         data=event["data"] if "data" in event else event.get("data_base64"),
+        copy_of=event[COPY_OF] if isinstance(event.get(COPY_OF), str) else None,
     )
 
 
@@ -151,6 +157,14 @@ def read_data(body: str) -> Any:
         return _data(document, body)
 
 
+def read_copy_of(body: str) -> str | None:
+    """Return which message a stored document says that it is a copy of (see COPY_OF)."""
+    try:
+        return message_from_event(_parse_json(body), datetime.now(UTC), body).copy_of
+    except NotACloudEvent:
+        return None
+
+
 def to_json(value: Any) -> str:
     """Return compact JSON, readable wherever the text can be written in UTF-8 at all."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -165,10 +179,11 @@ def storable(text: str) -> str:
 
 
 def attribute_text(value: Mapping[str, Any]) -> str:
-    """Return an SQS message attribute as text; a binary one in base64."""
+    """Return an SQS message attribute as text; a binary one, which boto3 has decoded, in base64."""
     if "StringValue" in value:
         return str(value["StringValue"])
-    return base64.b64encode(value.get("BinaryValue", b"")).decode()
+    binary = value.get("BinaryValue", "")
+    return base64.b64encode(binary).decode() if isinstance(binary, bytes) else str(binary)
 
 
 def _is_event(document: Any) -> bool:

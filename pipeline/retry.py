@@ -39,6 +39,11 @@ class Dependency:
         self._reason: str | None = None
         self._away_since = 0.0
 
+    @property
+    def reason(self) -> str | None:
+        """Why it is away; None while it is taken to be there."""
+        return self._reason
+
     def failed(self, error: BaseException | None) -> None:
         """Log why it is away, unless that is known."""
         reason = explain(error)

@@ -7,12 +7,13 @@ from typing import LiteralString
 
 from psycopg.rows import class_row
 
+from pipeline.search import IS_DUPLICATE
 from pipeline.store import Store
 
 SAMPLE_SECONDS = 5
 KEPT = timedelta(days=1)
 
-RECORD: LiteralString = """
+RECORD: LiteralString = f"""
     INSERT INTO samples (at, stored, duplicates, failed, p50, p95, p99, visible, in_flight, delayed, dead)
     SELECT %(begin)s, stored, duplicates, failed, p[1], p[2], p[3],
            %(visible)s, %(in_flight)s, %(delayed)s, %(dead)s
@@ -20,10 +21,10 @@ RECORD: LiteralString = """
                  percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (
                      ORDER BY extract(epoch FROM stored_at - time)::float8) AS p
           FROM messages WHERE stored_at >= %(begin)s AND stored_at < %(end)s) AS m,
-         (SELECT count(*) AS duplicates FROM duplicates
-          WHERE received_at >= %(begin)s AND received_at < %(end)s) AS d,
-         (SELECT count(*) AS failed FROM failures
-          WHERE last_failed_at >= %(begin)s AND last_failed_at < %(end)s) AS f
+         (SELECT count(*) AS duplicates FROM duplicates d JOIN messages m USING (seq)
+          WHERE d.received_at >= %(begin)s AND d.received_at < %(end)s AND {IS_DUPLICATE}) AS d,
+         (SELECT count(*) AS failed FROM failed_tries
+          WHERE failed_at >= %(begin)s AND failed_at < %(end)s) AS f
     ON CONFLICT (at) DO NOTHING"""
 
 # The depth of a queue is its last in each stretch; the higher percentiles are the worst in it.

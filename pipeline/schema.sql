@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS messages (
     terms         tsvector    NOT NULL -- what it is found by: pipeline/search.py
 );
 
-CREATE INDEX IF NOT EXISTS messages_terms ON messages USING gin (terms);
+-- An insert that fills the list of new entries stops to empty it: 16 MB are more than Store.settle_index leaves.
+CREATE INDEX IF NOT EXISTS messages_terms ON messages USING gin (terms) WITH (gin_pending_list_limit = 16384);
 CREATE INDEX IF NOT EXISTS messages_time ON messages (time);
 
 -- Further deliveries of a stored message.
@@ -62,6 +63,18 @@ CREATE TABLE IF NOT EXISTS failures (
 );
 CREATE INDEX IF NOT EXISTS failures_identity ON failures (identity);
 
+-- Each of their tries.
+CREATE TABLE IF NOT EXISTS failed_tries (
+    message_id    text        NOT NULL REFERENCES failures ON DELETE CASCADE,
+    receive_count integer     NOT NULL,
+    sent_at       timestamptz NOT NULL,
+    received_at   timestamptz NOT NULL,
+    failed_at     timestamptz NOT NULL DEFAULT now(), -- as failures.last_failed_at and dead_at
+    error_type    text        NOT NULL,
+    error         text        NOT NULL
+);
+CREATE INDEX IF NOT EXISTS failed_tries_message_id ON failed_tries (message_id);
+
 -- What the figures of a stretch of time were: one row each few seconds, for a day. See pipeline/samples.py.
 CREATE TABLE IF NOT EXISTS samples (
     at         timestamptz PRIMARY KEY, -- its beginning
@@ -78,3 +91,10 @@ CREATE TABLE IF NOT EXISTS samples (
 );
 -- Rows lie in the order of storing, so that this small index finds a stretch of time.
 CREATE INDEX IF NOT EXISTS messages_stored_at ON messages USING brin (stored_at);
+
+-- What share of messages fails on purpose, where consumers have FAULTS. See pipeline/faults.py.
+CREATE TABLE IF NOT EXISTS faults (
+    one     boolean     PRIMARY KEY DEFAULT true CHECK (one), -- there is one row at most
+    fail    float8      NOT NULL,
+    seen_at timestamptz NOT NULL DEFAULT clock_timestamp()     -- followed by a consumer, last
+);

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, chain, islice
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import sql
 
@@ -42,6 +42,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 _TOKEN = re.compile(r'(-)?(?:([A-Za-z_][\w.\-]*):(?!//))?(?:"((?:[^"\\]|\\.)*)"?|(\S+))')
 _DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SIZE = re.compile(r"(\d{1,12})([km]?)b?", re.IGNORECASE)
+_OWN_FIELDS = ("type", "source", "id", "copyof")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZES = {"": 1, "k": 1024, "m": 1024 * 1024}
 
@@ -50,12 +51,47 @@ class SearchError(ValueError):
     """The search means nothing; the text says which part, and what would."""
 
 
+# Of `failures f`: it lies in the dead-letter queue.
+IS_DEAD: LiteralString = (
+    "(f.dead_at IS NOT NULL AND f.resolved_at IS NULL"
+    " AND (f.redriven_at IS NULL OR f.redriven_at < f.dead_at))"
+)
+# Of `duplicates d`, a further delivery of m: it was not the next try after a failure.
+IS_DUPLICATE: LiteralString = """NOT EXISTS (
+    SELECT FROM failures f
+    WHERE f.identity = m.identity AND f.first_failed_at < d.received_at
+                                  AND (f.resolved_at IS NULL OR f.resolved_at > d.received_at))"""
+
+
+def _statuses(fence: LiteralString) -> dict[str, LiteralString]:
+    own: LiteralString = "SELECT FROM failures f WHERE f.identity = m.identity AND"
+    dead: LiteralString = f"EXISTS ({own} {IS_DEAD} {fence})"
+    return {
+        "dead": dead,
+        # It will be tried again.
+        "failed": f"(EXISTS ({own} f.resolved_at IS NULL {fence}) AND NOT {dead})",
+        "duplicate": f"EXISTS (SELECT FROM duplicates d WHERE d.seq = m.seq AND {IS_DUPLICATE} {fence})",
+        "retried": f"""(m.receive_count > 1
+                        OR EXISTS ({own} (f.tries > 1 OR f.resolved_at IS NOT NULL) {fence}))""",
+    }
+
+
+# What became of a message, by the names that `status:` knows; several may be true of one.
+STATUSES = _statuses(fence="")
+# The same for describing a few messages: the planner looks for each, and does not gather all failures first.
+STATUSES_OF_FEW = _statuses(fence="OFFSET 0")
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One part of a search: the text that asked for it, and the SQL (of `messages m`) that tells."""
+    """One part of a search: the text that asked for it, and the SQL (of `messages m`) that tells.
+
+    Unless it is `lasting`, a message may come to meet it, or cease to, after it was stored.
+    """
 
     text: str
     sql: sql.Composable
+    lasting: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +109,11 @@ class Search:
         """The condition, of `messages m`."""
         parts = [condition.sql for condition in self.conditions]
         return sql.SQL(" AND ").join(parts) if parts else sql.SQL("true")
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what it finds now it will always find."""
+        return all(condition.lasting for condition in self.conditions)
 
 
 EVERYTHING = Search()
@@ -100,6 +141,12 @@ def equal(name: str, value: str) -> Search:
     return Search((Condition(f"{name}:{value}", found),))
 
 
+def copies_of(source: str, id: str) -> Search:  # noqa: A002 - CloudEvents' word
+    """Return the search for messages that say they are copies of this one."""
+    original = f"{source} {id}"
+    return Search((Condition(f"copyof:{original}", _has_term(_field_term("copyof", original))),))
+
+
 def published(since: datetime | None = None, until: datetime | None = None) -> Search:
     """Return the search for messages published at `since` or later, and before `until`."""
     conditions = []
@@ -116,13 +163,17 @@ def _condition(token: re.Match[str], now: datetime) -> Condition:
     negated, name, phrase, word = token.groups()
     if phrase is not None:
         phrase = re.sub(r"\\(.)", r"\1", phrase)
-    if name is None and word is not None and re.fullmatch(r"(type|source|id|status|before|after):", word):
+    if (
+        name is None
+        and word is not None
+        and re.fullmatch(rf"({'|'.join(_OWN_FIELDS)}|status|before|after):", word)
+    ):
         raise SearchError(f"{word} lacks a value")
     value = word if phrase is None else phrase
     found = _words(value, quoted=phrase is not None) if name is None else _named(name, value, now)
     if negated:
         found = sql.SQL("NOT ({})").format(found)
-    return Condition(token.group(), found)
+    return Condition(token.group(), found, lasting=name is None or name.lower() != "status")
 
 
 def _named(name: str, value: str, now: datetime) -> sql.Composable:
@@ -134,7 +185,7 @@ def _named(name: str, value: str, now: datetime) -> sql.Composable:
         return comparison.format(sql.Literal(_size(key, value)))
     if key == "status":
         return _status(value)
-    if key not in ("type", "source", "id") and not key.startswith(("data.", "attr.")):
+    if key not in _OWN_FIELDS and not key.startswith(("data.", "attr.")):
         name = f"data.{name}"
     if value.endswith("*"):
         return _has_term(_field_term(name, value[:-1]), prefix=True)
@@ -142,9 +193,9 @@ def _named(name: str, value: str, now: datetime) -> sql.Composable:
 
 
 def _status(value: str) -> sql.Composable:
-    if value != "retried":
-        raise SearchError(f"status:{value} is not known; status:retried is")
-    return sql.SQL("m.receive_count > 1")
+    if value.lower() not in STATUSES:
+        raise SearchError(f"status:{value} is not known; these are: {', '.join(STATUSES)}")
+    return sql.SQL(STATUSES[value.lower()])
 
 
 def _time(name: str, value: str, now: datetime) -> datetime:
@@ -200,16 +251,13 @@ def _has_term(term: str, prefix: bool = False) -> sql.Composable:
 def index_terms(message: Message, attributes: Mapping[str, str]) -> list[str]:
     """Return the terms by which a message is found, each once."""
     own = {"type": message.type, "source": message.source, "id": message.id}
-    fields = chain(
-        own.items(),
-        ((f"attr.{name}", value) for name, value in attributes.items()),
-    )
-    terms = chain(
-        (_field_term(name, value) for name, value in fields),
-        chain.from_iterable(map(_split, own.values())),
-        _data_terms(message.data),
-    )
-    return _bounded(terms)
+    terms = [_field_term(name, value) for name, value in own.items()]
+    terms += [_field_term(f"attr.{name}", value) for name, value in attributes.items()]
+    if message.copy_of:
+        terms.append(_field_term("copyof", message.copy_of))
+    for value in own.values():
+        terms += _split(value)
+    return _bounded(chain(terms, _data_terms(message.data)))
 
 
 def _data_terms(data: Any) -> Iterator[str]:
@@ -218,10 +266,10 @@ def _data_terms(data: Any) -> Iterator[str]:
     while waiting:
         path, depth, value = waiting.pop()
         if isinstance(value, dict):
-            inner_path = "{}.{}" if depth < DEEPEST_FIELD else "{}"
             for name, inner in reversed(value.items()):
-                waiting.append((inner_path.format(path, name), depth + 1, inner))
-            yield from chain.from_iterable(map(_split, value))
+                waiting.append((f"{path}.{name}" if depth < DEEPEST_FIELD else path, depth + 1, inner))
+            for name in value:
+                yield from _split(name)
         elif isinstance(value, list):
             waiting.extend((path, depth, inner) for inner in reversed(value))
         else:

@@ -23,15 +23,17 @@ from psycopg.rows import class_row, dict_row
 from psycopg_pool import ConnectionPool
 
 from pipeline.message import Delivery, storable
-from pipeline.search import EVERYTHING, Search, index_terms
+from pipeline.search import EVERYTHING, STATUSES, STATUSES_OF_FEW, Search, index_terms
 
 CHANNEL = "fanout_messages"
+DELETED = "deleted"  # what a notification says when messages were deleted, not added
 # Arbitrary numbers of ours, for pg_advisory_xact_lock.
 SCHEMA_LOCK = 7_266_001
 APPEND_LOCK = 7_266_002
 PRUNE_LOCK = 7_266_003
 
 PRUNED_AT_ONCE = 2000
+NEWEST_SEARCHED = 20_000
 
 CONNECT_TIMEOUT_SECONDS = 5
 
@@ -42,6 +44,8 @@ class Summary:
 
     `since_previous_seconds` is the time from the publishing of the message stored before it to its own: the
     same for every reader, and None for the first. It is negative where a later message overtook an earlier.
+    `receive_count` is of the delivery that stored it, `tries` the highest known. `status` is the
+    first of pipeline.search.STATUSES that is true now: None of a message that was handled at once.
     """
 
     seq: int
@@ -57,6 +61,8 @@ class Summary:
     stored_at: datetime
     latency_seconds: float
     since_previous_seconds: float | None
+    tries: int
+    status: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class NearMiss:
 class Facets:
     """How often each value occurs among the `counted` newest messages found; `complete` if these are all.
 
-    `values` are lists of (value, count) by the name that a search knows them by: type, source, attr.tenant.
+    `values` are lists of (value, count) by the name that a search knows them by: type, status, attr.tenant.
     """
 
     counted: int
@@ -90,26 +96,41 @@ class Facets:
     values: Mapping[str, Sequence[tuple[str, int]]]
 
 
-SUMMARY_COLUMNS: LiteralString = """
+_STATUS: LiteralString = " ".join(
+    f"WHEN {condition} THEN '{name}'" for name, condition in STATUSES_OF_FEW.items()
+)
+_STATUSES: LiteralString = ", ".join(
+    f"CASE WHEN {condition} THEN '{name}' END" for name, condition in STATUSES.items()
+)
+SUMMARY_COLUMNS: LiteralString = f"""
     m.seq, m.source, m.id, m.type, m.time, m.preview, m.color, m.sequence, m.size, m.receive_count,
     m.stored_at,
     extract(epoch FROM m.stored_at - m.time)::float8 AS latency_seconds,
     extract(epoch FROM m.time - (
         SELECT p.time FROM messages p WHERE p.seq < m.seq ORDER BY p.seq DESC LIMIT 1
-    ))::float8 AS since_previous_seconds"""
+    ))::float8 AS since_previous_seconds,
+    greatest(m.receive_count,
+             (SELECT max(f.tries) FROM failures f WHERE f.identity = m.identity),
+             (SELECT max(d.receive_count) FROM duplicates d WHERE d.seq = m.seq)) AS tries,
+    CASE {_STATUS} END AS status"""
+WHOLE_COLUMNS: LiteralString = (
+    f"{SUMMARY_COLUMNS}, m.body, m.message_id, m.attributes, m.sent_at, m.received_at"
+)
 
-# One statement and one parameter for a batch: ten statements of sixteen cost the client twice as much.
+# One statement for a batch, and so one transaction: each further one would be a way to the server and back.
+# The lock comes first, as no row can be joined to it before; the same notification is sent only once.
 INSERT: LiteralString = """
+    WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s))
     INSERT INTO messages (identity, source, id, type, time, body, preview, color, sequence, size,
                           message_id, receive_count, attributes, sent_at, received_at, terms)
     SELECT decode(identity, 'hex'), source, id, type, time, body, preview, color, sequence, size,
            message_id, receive_count, attributes, sent_at, received_at, array_to_tsvector(terms)
-    FROM json_to_recordset(%s) AS new (
+    FROM lock, json_to_recordset(%s) AS new (
         identity text, source text, id text, type text, time timestamptz, body text, preview text, color text,
         sequence bigint, size integer, message_id text, receive_count integer, attributes jsonb,
         sent_at timestamptz, received_at timestamptz, terms text[])
     ON CONFLICT (identity) DO NOTHING
-    RETURNING encode(identity, 'hex'), seq"""
+    RETURNING encode(identity, 'hex'), seq, pg_notify(%s, '')"""
 
 INSERT_DUPLICATES: LiteralString = """
     INSERT INTO duplicates (seq, message_id, receive_count, sent_at, received_at)
@@ -118,11 +139,18 @@ INSERT_DUPLICATES: LiteralString = """
         identity text, message_id text, receive_count integer, sent_at timestamptz, received_at timestamptz)
     JOIN messages m ON m.identity = decode(new.identity, 'hex')"""
 
+# A failure that came to a good end is of interest only beside its message.
 PRUNE: LiteralString = """
-    DELETE FROM messages WHERE seq IN (
-        SELECT seq FROM messages
-        WHERE seq <= (SELECT seq FROM messages ORDER BY seq DESC OFFSET %(keep)s LIMIT 1)
-        ORDER BY seq LIMIT %(most)s)"""
+    WITH removed AS (
+        DELETE FROM messages WHERE seq IN (
+            SELECT seq FROM messages
+            WHERE seq <= (SELECT seq FROM messages ORDER BY seq DESC OFFSET %(keep)s LIMIT 1)
+            ORDER BY seq LIMIT %(most)s)
+        RETURNING identity
+    ), settled AS (
+        DELETE FROM failures f USING removed r WHERE f.identity = r.identity AND f.resolved_at IS NOT NULL
+    )
+    SELECT count(*) FROM removed"""
 
 
 class Store:
@@ -133,7 +161,7 @@ class Store:
         self._url = database_url
         self._pool = ConnectionPool(
             database_url,
-            kwargs=_connection_options(),
+            kwargs={"autocommit": True, **_connection_options()},
             min_size=0,
             max_size=max_connections,
             open=False,
@@ -146,7 +174,7 @@ class Store:
 
     @contextlib.contextmanager
     def connection(self) -> Iterator[psycopg.Connection]:
-        """Lend a connection for one transaction, which commits at the end of the block."""
+        """Lend a connection; statements commit one by one, unless `connection.transaction()` joins some."""
         try:
             with self._pool.connection() as connection:
                 yield connection
@@ -161,7 +189,7 @@ class Store:
 
     def create_schema(self) -> None:
         """Create what is missing; safe while other processes do the same."""
-        with self.connection() as connection:
+        with self.connection() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
             connection.execute(resources.files("pipeline").joinpath("schema.sql").read_bytes())
 
@@ -179,11 +207,8 @@ class Store:
         """
         rows = [_row(delivery) for delivery in deliveries]
         with self.connection() as connection:
-            with connection.pipeline():
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
-                inserted = connection.execute(INSERT, [json.dumps(rows)])
-                connection.execute(f"NOTIFY {CHANNEL}")
-            new = dict(inserted.fetchall())
+            inserted = connection.execute(INSERT, [APPEND_LOCK, json.dumps(rows), CHANNEL]).fetchall()
+            new = {identity: seq for identity, seq, _ in inserted}
             # Of a message that is twice in the batch, the first is the new one.
             seqs = [new.pop(row["identity"], None) for row in rows]
             if duplicates := [row for row, seq in zip(rows, seqs, strict=True) if seq is None]:
@@ -197,14 +222,26 @@ class Store:
         """
         removed = 0
         while True:
-            with self.connection() as connection:
+            with self.connection() as connection, connection.transaction():
                 free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [PRUNE_LOCK]).fetchone()
                 if free != (True,):
                     return removed
-                count = connection.execute(PRUNE, {"keep": keep, "most": PRUNED_AT_ONCE}).rowcount
+                row = connection.execute(PRUNE, {"keep": keep, "most": PRUNED_AT_ONCE}).fetchone()
+                count = int(row[0]) if row else 0
             removed += count
             if count < PRUNED_AT_ONCE:
                 return removed
+
+    def settle_index(self) -> int:
+        """Put into its place what the search index holds in its list of new entries; return how many pages.
+
+        Otherwise an insert does it now and then, and all others wait for that one meanwhile: some hundred
+        milliseconds every few thousand messages ("GIN Fast Update Technique", PostgreSQL).
+        """
+        with self.connection() as connection:
+            row = connection.execute("SELECT gin_clean_pending_list('messages_terms')").fetchone()
+            assert row is not None
+            return int(row[0])
 
     def newest(self) -> int:
         """Return the highest seq, 0 if nothing is stored."""
@@ -226,16 +263,24 @@ class Store:
         With `after` alone they are the ones that follow that seq directly, so that nothing is passed over
         when there are more than `limit`; otherwise the newest ones, those below `before` if it is given.
         """
-        ascending = after is not None and before is None
-        query = sql.SQL("SELECT {} FROM messages m WHERE {} ORDER BY m.seq {} LIMIT {}").format(
-            sql.SQL(SUMMARY_COLUMNS),
-            _between(wanted, after, before),
-            sql.SQL("ASC" if ascending else "DESC"),
-            sql.Literal(limit),
+        if after is not None and before is None:
+            return self._find(_between(wanted, after, before), "m.seq", limit)[::-1]
+        if not wanted.conditions:
+            return self._find(_between(wanted, after, before), "m.seq DESC", limit)
+        # PostgreSQL cannot know how rare a word is. Where there is little among the newest it would go on
+        # through all messages, newest first: the sum makes it look them up by their terms, and sort them.
+        newest = sql.SQL("m.seq > {} - {}").format(
+            sql.SQL("(SELECT max(seq) FROM messages)") if before is None else sql.Literal(before),
+            sql.Literal(NEWEST_SEARCHED),
         )
+        condition = _between(wanted, after, before)
+        found = self._find(sql.SQL("{} AND {}").format(condition, newest), "m.seq DESC", limit)
+        return found if len(found) == limit else self._find(condition, "m.seq + 0 DESC", limit)
+
+    def _find(self, condition: sql.Composable, order: LiteralString, limit: int) -> list[Summary]:
+        query = _page(SUMMARY_COLUMNS, condition, order, limit)
         with self.connection() as connection:
-            found = connection.cursor(row_factory=class_row(Summary)).execute(query).fetchall()
-        return found[::-1] if ascending else found
+            return connection.cursor(row_factory=class_row(Summary)).execute(query).fetchall()
 
     def count(
         self, wanted: Search = EVERYTHING, *, after: int | None = None, before: int | None = None
@@ -248,10 +293,29 @@ class Store:
             return int(row[0])
 
     def delete(self, wanted: Search) -> int:
-        """Delete what is found; return how many messages that were."""
+        """Delete what is found; return how many messages that were. Listeners are notified as it commits."""
         query = sql.SQL("DELETE FROM messages m WHERE {}").format(wanted.sql)
-        with self.connection() as connection:
+        with self.connection() as connection, connection.transaction():
+            connection.execute(f"NOTIFY {CHANNEL}, '{DELETED}'")
             return connection.execute(query).rowcount
+
+    def found_by(self, searches: Sequence[Search], *, after: int, before: int) -> list[set[int]]:
+        """Return for each search which seqs it finds between the two, all by one query."""
+        found: list[set[int]] = [set() for _ in searches]
+        if not searches:
+            return found
+        numbers = [
+            sql.SQL("CASE WHEN {} THEN {} END").format(search.sql, sql.Literal(number))
+            for number, search in enumerate(searches)
+        ]
+        query = sql.SQL("SELECT m.seq, array_remove(ARRAY[{}], NULL) FROM messages m WHERE {}").format(
+            sql.SQL(", ").join(numbers), _between(EVERYTHING, after, before)
+        )
+        with self.connection() as connection:
+            for seq, finders in connection.execute(query):
+                for number in finders:
+                    found[number].add(seq)
+        return found
 
     def nearest(self, wanted: Search, *, limit: int, after: int | None = None) -> list[NearMiss]:
         """Return what meets most conditions but not all, of the thousand newest messages after that seq."""
@@ -276,15 +340,17 @@ class Store:
         return [NearMiss(Summary(**row), text) for row, text in zip(rows, failed, strict=True)]
 
     def facets(self, wanted: Search, *, most: int = 10_000, values: int = 10) -> Facets:
-        """Return the commonest values of type, source and attributes among the newest messages found."""
+        """Return the commonest values of type, source, status and attributes among the newest found."""
         query = sql.SQL(
             """
             WITH found AS (
-                SELECT m.type, m.source, m.attributes FROM messages m WHERE {wanted}
-                ORDER BY m.seq DESC LIMIT {most}
+                SELECT m.type, m.source, m.attributes, ARRAY[{statuses}] AS statuses
+                FROM (SELECT * FROM messages m WHERE {wanted} ORDER BY m.seq DESC LIMIT {most}) m
             ), named (name, value) AS (
                 SELECT 'type', type FROM found
                 UNION ALL SELECT 'source', source FROM found
+                UNION ALL SELECT 'status', status FROM found, unnest(statuses) AS status
+                          WHERE status IS NOT NULL
                 UNION ALL SELECT 'attr.' || a.key, a.value FROM found, jsonb_each_text(attributes) a
                           WHERE a.key NOT IN ('type', 'source')
             ), counted AS (
@@ -295,7 +361,12 @@ class Store:
             SELECT '' AS name, '' AS value, (SELECT count(*) FROM found) AS count, 0 AS place
             UNION ALL SELECT name, value, count, place FROM counted WHERE place <= {values}
             ORDER BY name, place"""
-        ).format(wanted=wanted.sql, most=sql.Literal(most), values=sql.Literal(values))
+        ).format(
+            statuses=sql.SQL(_STATUSES),
+            wanted=wanted.sql,
+            most=sql.Literal(most),
+            values=sql.Literal(values),
+        )
         with self.connection() as connection:
             (_, _, counted, _), *rows = connection.execute(query).fetchall()
         found: dict[str, list[tuple[str, int]]] = {}
@@ -315,24 +386,34 @@ class Store:
         return found[0] if found else None
 
     def _read(self, condition: sql.Composable, limit: int) -> list[StoredMessage]:
-        query = sql.SQL("SELECT {}, {} FROM messages m WHERE {} ORDER BY m.seq LIMIT {}").format(
-            sql.SQL(SUMMARY_COLUMNS),
-            sql.SQL("m.body, m.message_id, m.attributes, m.sent_at, m.received_at"),
-            condition,
-            sql.Literal(limit),
-        )
+        query = _page(WHOLE_COLUMNS, condition, "m.seq", limit)
         with self.connection() as connection:
             return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[Callable[[float], bool]]:
-        """Yield a function that waits up to so many seconds for new messages and tells whether any came.
+    def listening(self) -> Iterator[Callable[[float], set[str]]]:
+        """Yield a function that waits up to so many seconds for notifications and returns what they say.
 
-        It uses a connection of its own. What is added from the moment of entering on is not missed.
+        They say "" where messages were added and DELETED where some were deleted. It uses a connection of its
+        own. What happens from the moment of entering on is not missed.
         """
         with psycopg.connect(self._url, autocommit=True, **_connection_options()) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
-            yield lambda seconds: bool(list(connection.notifies(timeout=seconds, stop_after=1)))
+            yield lambda seconds: {
+                notification.payload for notification in connection.notifies(timeout=seconds, stop_after=1)
+            }
+
+
+def _page(
+    columns: LiteralString, condition: sql.Composable, order: LiteralString, limit: int
+) -> sql.Composed:
+    # Chosen first, described then: the planner would prepare for describing every message otherwise.
+    return sql.SQL(
+        """
+        SELECT {columns} FROM (
+            SELECT * FROM messages m WHERE {condition} ORDER BY {order} LIMIT {limit}
+        ) m ORDER BY {order}"""
+    ).format(columns=sql.SQL(columns), condition=condition, order=sql.SQL(order), limit=sql.Literal(limit))
 
 
 def _first_failed(wanted: Search, met: Sequence[bool]) -> str:

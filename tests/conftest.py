@@ -12,14 +12,20 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 from pydantic import SecretStr
 
@@ -39,7 +45,7 @@ Value = TypeVar("Value")
 LOOPBACK_SERVICE = {"HOST": "127.0.0.1", "LOG_FORMAT": "json", "WAIT_TIME_SECONDS": "1"}
 
 
-def wait_for(condition: Callable[[], Value], seconds: float = 10, what: str = "the condition") -> Value:
+def wait_for(condition: Callable[[], Value], seconds: float = 20, what: str = "the condition") -> Value:
     """Return the first true value of `condition`; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -186,6 +192,33 @@ def ministack(create: Callable[..., Names]) -> Names:
     return create("ministack")
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A self-signed certificate and its key, as settings name them; beside them a wrong and a locked key."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "tls.key").write_bytes(_pem(key, serialization.NoEncryption()))
+    (folder / "locked.key").write_bytes(_pem(key, serialization.BestAvailableEncryption(b"password")))
+    other = ec.generate_private_key(ec.SECP256R1())
+    (folder / "other.key").write_bytes(_pem(other, serialization.NoEncryption()))
+    return {"TLS_CERTFILE": str(folder / "tls.crt"), "TLS_KEYFILE": str(folder / "tls.key")}
+
+
+def _pem(key: ec.EllipticCurvePrivateKey, encryption: serialization.KeySerializationEncryption) -> bytes:
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
 # ---- services
 
 
@@ -260,12 +293,12 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
         if topic is None:
             for name, value in aws_environment(free_port()).items():
                 monkeypatch.setenv(name, value)
-        tail = Tail(store, threading.Event(), beat=lambda: None)
+        settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
+        tail = Tail(store, threading.Event(), lambda: None, settings.heartbeat_seconds)
         thread = threading.Thread(target=tail.run, daemon=True)
         thread.start()
         tails.append((tail, thread))
         health = Health(60, {"database": store.check})
-        settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
         topic_of_test = Topic(sns_client(), topic or "broadcasts")
         app = create_app(store, topic_of_test, sqs_client(5), tail=tail, health=health, settings=settings)
         return app.test_client()
@@ -306,16 +339,15 @@ def viewed(shared_viewer: Viewed) -> Viewed:
     """The shared viewer with an empty store; AWS is away, which reading does not need."""
     requests.delete(f"{shared_viewer.url}/api/messages?all=1", timeout=10).raise_for_status()
     with shared_viewer.store.connection() as connection:
-        connection.execute("TRUNCATE failures")
+        connection.execute("TRUNCATE failures CASCADE")
     return shared_viewer
 
 
 # ---- a browser
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium: the system's where there is one, else Playwright's own."""
+def start_chromium(playwright: Playwright) -> Browser:
+    """Start Chromium: the system's where there is one, else Playwright's own."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     flags = [
         "--disable-gpu",
@@ -324,9 +356,15 @@ def browser() -> Iterator[Browser]:
         "--disable-sync",
         *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium's sandbox refuses root
     ]
+    return playwright.chromium.launch(executable_path=path, args=flags)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=path, args=flags)
+            browser = start_chromium(playwright)
         except PlaywrightError as error:
             pytest.skip(f"no Chromium starts here: {error.message.splitlines()[0]}")
         yield browser
@@ -338,7 +376,9 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page of a fresh browser profile; an error in its script fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
-    page.set_default_timeout(5000)
+    # Only what fails waits for so long, and a busy machine is slow at times.
+    page.set_default_timeout(15_000)
+    expect.set_options(timeout=15_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page

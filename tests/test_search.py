@@ -4,7 +4,8 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +14,10 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.failures import FailedTry, FailureLog
+from pipeline.message import Delivery
 from pipeline.search import LONGEST_SEARCH, MOST_TERMS, SearchError, index_terms, parse_search
-from pipeline.store import Store
+from pipeline.store import Store, Summary
 from tests.examples import arrival, raw_arrival
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -108,7 +111,8 @@ def test_a_search_finds(filled: Store, search: str, expected: list[int]) -> None
     [
         ("after:tomorrow", "after:tomorrow"),
         ("larger:big", "larger:big"),
-        ("status:fine", "status:fine"),
+        ("status:fine", "status:fine is not known; these are: dead, failed, duplicate, retried"),
+        ("status:", "status: lacks a value"),
         ("type:", "type: lacks a value"),
         ("x" * (LONGEST_SEARCH + 1), "characters"),
         ("x " * 31, "conditions"),
@@ -173,6 +177,102 @@ def test_a_large_message_has_no_more_terms_than_the_index_takes() -> None:
     body = json.dumps([f"word{number}" for number in range(80_000)])
 
     assert len(index_terms(raw_arrival(body).message, {})) <= MOST_TERMS
+
+
+# ---- what became of a message
+
+
+FATES = {
+    "dead": ["dead letter", "died twice"],
+    "failed": ["being redriven", "being retried"],
+    "duplicate": ["came twice"],
+    "retried": ["being redriven", "being retried", "died twice", "handled at last", "second try"],
+}
+
+
+@pytest.fixture
+def fates(store: Store) -> Store:
+    """One message of each fate; all are stored, as by HANDLER=store,other."""
+    log = FailureLog(store)
+
+    def fail(delivery: Delivery, receive_count: int = 1, *, last: bool = False) -> None:
+        again = replace(delivery, receive_count=receive_count, received_at=datetime.now(UTC))
+        log.record([FailedTry(again, "KeyError", "'sku'", "Traceback: …", last=last)])
+
+    names = ("dead letter", "died twice", "being redriven", "being retried", "handled at last", "came twice")
+    sent = {name: arrival(name) for name in names}
+    store.add([*sent.values(), arrival("fine"), arrival("second try", receive_count=2)])
+    fail(sent["dead letter"], last=True)
+    fail(sent["died twice"], last=True)
+    fail(sent["being redriven"], 5, last=True)
+    log.mark_redriven(None, datetime.now(UTC))
+    fail(sent["dead letter"], last=True)
+    # Under the new SQS id that a redrive by AWS gives.
+    fail(replace(sent["died twice"], message_id="other"), 5, last=True)
+    fail(sent["being retried"], 1)
+    fail(sent["being retried"], 2)
+    fail(sent["handled at last"], 1)
+    again = replace(sent["handled at last"], receive_count=2, received_at=datetime.now(UTC))
+    store.add([again, sent["came twice"]])
+    log.resolve([again])
+    return store
+
+
+def previews_of(messages: Sequence[Summary]) -> list[str]:
+    return sorted(message.preview for message in messages)
+
+
+@pytest.mark.parametrize("status", FATES)
+def test_messages_are_found_by_what_became_of_them(fates: Store, status: str) -> None:
+    everything = fates.find(limit=100)
+
+    found = fates.find(parse_search(f"status:{status}", NOW), limit=100)
+    others = fates.find(parse_search(f"-status:{status}", NOW), limit=100)
+
+    assert previews_of(found) == FATES[status]
+    assert previews_of(found + others) == previews_of(everything)
+
+
+def test_the_list_and_the_facets_tell_what_became_of_messages(
+    open_viewer: Callable[..., FlaskClient], fates: Store
+) -> None:
+    viewer = open_viewer(fates)
+
+    listed = viewer.get("/api/messages").json["messages"]  # type: ignore[index]
+    facets = viewer.get("/api/messages/facets").json["facets"]["status"]  # type: ignore[index]
+
+    assert {message["preview"]: (message["status"], message["tries"]) for message in listed} == {
+        "dead letter": ("dead", 1),
+        "died twice": ("dead", 5),
+        "being redriven": ("failed", 5),
+        "being retried": ("failed", 2),
+        "handled at last": ("retried", 2),
+        "came twice": ("duplicate", 1),
+        "second try": ("retried", 2),
+        "fine": (None, 1),
+    }
+    assert {one["value"]: one["count"] for one in facets} == {
+        status: len(names) for status, names in FATES.items()
+    }
+    assert viewer.delete("/api/messages?q=status:dead").json == {"deleted": 2}
+    exported = viewer.get("/api/messages.ndjson?q=status:failed").text.splitlines()
+    assert [json.loads(line)["preview"] for line in exported] == FATES["failed"]
+
+
+def test_waiting_notices_what_becomes_of_a_stored_message(
+    open_viewer: Callable[..., FlaskClient], store: Store
+) -> None:
+    viewer = open_viewer(store)
+    poison = arrival("poison")
+    store.add([poison])
+    failed = FailedTry(poison, "KeyError", "'sku'", "Traceback: …", last=True)
+    threading.Timer(0.3, lambda: FailureLog(store).record([failed])).start()
+
+    began = time.monotonic()
+    answer = viewer.get("/api/messages?q=status:dead&wait=10").json
+
+    assert [message["preview"] for message in answer["messages"]] == ["poison"]  # type: ignore[index]
+    assert time.monotonic() - began < 5
 
 
 # ---- where it is used

@@ -1,10 +1,13 @@
 """The store: its schema, its order, and what it does with the same message twice."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
+from pipeline.failures import FailedTry, FailureLog
 from pipeline.message import storable
+from pipeline.search import parse_search
 from pipeline.store import Store
 from tests.examples import arrival
 
@@ -52,6 +55,14 @@ def test_of_a_message_twice_in_a_batch_the_second_is_the_duplicate(store: Store)
     assert sorted(filter(None, seqs)) == [seqs[0], seqs[1], seqs[3]]
 
 
+def test_settling_the_index_leaves_nothing_for_an_insert_to_do(store: Store) -> None:
+    store.add([arrival(f"message {number}") for number in range(10)])
+
+    assert store.settle_index() > 0
+    assert store.settle_index() == 0
+    assert len(store.find(parse_search("message", datetime.now(UTC)), limit=100)) == 10
+
+
 def test_durations_are_computed_from_what_is_stored(store: Store, database_url: str) -> None:
     first, second = arrival("first"), arrival("second")
     store.add([first, second])
@@ -69,3 +80,18 @@ def test_durations_are_computed_from_what_is_stored(store: Store, database_url: 
 def test_what_postgresql_cannot_hold_is_written_out() -> None:
     assert storable("a\x00b\ud800c") == "a\\u0000b\\ud800c"
     assert storable("plain ünï 🙂") == "plain ünï 🙂"
+
+
+def test_a_settled_failure_is_pruned_with_its_message_and_an_open_one_stays(store: Store) -> None:
+    log = FailureLog(store)
+    settled, dead, newest = arrival("settled"), arrival("dead"), arrival("newest")
+    store.add([settled, dead, newest])
+    log.record([FailedTry(one, "KeyError", "'sku'", "", last=True) for one in (settled, dead, newest)])
+    log.resolve([settled, newest])
+
+    assert store.prune(keep=1) == 2
+
+    with store.connection() as connection:
+        left = connection.execute("SELECT preview FROM failures ORDER BY preview").fetchall()
+        tries = connection.execute("SELECT count(*) FROM failed_tries").fetchone()
+    assert (left, tries) == ([("dead",), ("newest",)], (2,))

@@ -1,4 +1,4 @@
-"""Retention: the store keeps the newest messages, and consuming never waits for the removal of others."""
+"""Upkeep of the store: it keeps the newest messages, and consuming never waits for what that takes."""
 
 import logging
 import threading
@@ -13,13 +13,18 @@ INTERVAL_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-def prune_until_stopped(store: Store, keep: int, stop: threading.Event) -> None:
-    """Remove what exceeds `keep` messages, every few seconds."""
-    database = Dependency("database, to prune")
+def tend_until_stopped(store: Store, keep: int, stop: threading.Event) -> None:
+    """Remove what exceeds `keep` messages, and settle the search index, every few seconds."""
+    database = Dependency("database, for upkeep")
+
+    def tend() -> int:
+        store.settle_index()
+        return store.prune(keep)
+
     while not stop.wait(INTERVAL_SECONDS):
         try:
             removed = retry_until_stopped(
-                lambda: store.prune(keep),
+                tend,
                 dependency=database,
                 errors=DATABASE_ERRORS,
                 stop=stop,
@@ -28,7 +33,7 @@ def prune_until_stopped(store: Store, keep: int, stop: threading.Event) -> None:
         except Stopped:
             return
         except Exception:
-            log.exception("pruning failed")
+            log.exception("upkeep failed")
             continue
         if removed:
             PRUNED.inc(removed)
