@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from consumer.handler import one_by_one
 from pipeline.aws import sqs_client
+from pipeline.failures import FailedTry, FailureLog
 from pipeline.message import Delivery
 from pipeline.settings import load_settings
 from pipeline.store import Store
@@ -204,13 +205,16 @@ def test_a_masked_field_leaves_the_viewer_nowhere(
     open_viewer: OpenViewer, store: Store, database_url: str
 ) -> None:
     data = {"card": "secret-1", "nested": {"card": {"number": "secret-2"}}, "list": [{"pin": 5551234}]}
-    masking = RedactingStore(database_url, ["data.card", "data.nested.card", "data.list.pin", "attr.token"])
-    viewer = open_viewer(masking)
+    fields = ["data.card", "data.nested.card", "data.list.pin", "attr.token"]
+    masking = RedactingStore(database_url, fields)
+    viewer = open_viewer(masking, redact=",".join(fields))
     stream = viewer.get("/api/stream?after=0").iter_encoded()
     next(stream)
+    failing = arrival(data, attributes={"token": "secret-3", "tenant": "acme"})
+    FailureLog(store).record([FailedTry(failing, "KeyError", "no card secret-6", "Traceback: …", last=True)])
     seqs = store.add(
         [
-            arrival(data, attributes={"token": "secret-3", "tenant": "acme"}),
+            failing,
             raw_arrival(json.dumps(data)),
             raw_arrival('{"c\\u0061rd": "secret-4"}'),
             raw_arrival('{"card": "secret-5", ' + '"a":[' * 10_000),
@@ -219,6 +223,8 @@ def test_a_masked_field_leaves_the_viewer_nowhere(
 
     shown = [
         next(stream).decode(),
+        viewer.get("/api/dead-letters").text,
+        viewer.get(f"/api/dead-letters/{failing.message_id}").text,
         viewer.get("/").text,
         viewer.get(f"/api/messages/{seqs[0]}/body").text,
         *(viewer.get(f"/api/messages/{number}").text for number in seqs),
@@ -263,6 +269,9 @@ def test_a_masked_field_leaves_no_dead_letter_and_no_waiting_message(
 
     [letter] = viewer.get("/api/dead-letters").json["dead_letters"]  # type: ignore[index]
     assert (letter["error_type"], letter["error"]) == ("ValueError", MASK)
+    whole = viewer.get(f"/api/dead-letters/{letter['message_id']}").text
+    assert "visible" in whole
+    assert "secret" not in whole
     waiting = wait_for(lambda: viewer.get("/api/waiting").json["messages"])  # type: ignore[index]
     assert "visible" in waiting[0]["body"] + waiting[1]["body"]
     assert "secret" not in viewer.get("/api/dead-letters").text + viewer.get("/api/waiting").text

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from pipeline.store import Store
 from tests.conftest import Service, Viewed
 from tests.examples import arrival
 from tests.test_overview import die
@@ -112,13 +113,22 @@ def test_a_dead_letter_is_shown_with_its_reason(page: Page, viewed: Viewed) -> N
 
 
 def test_a_viewer_that_only_reads_offers_nothing_to_write(
-    page: Page, start: Callable[..., Service], database_url: str
+    page: Page, start: Callable[..., Service], database_url: str, store: Store
 ) -> None:
+    die(store, "poison")
     viewer = start("viewer", {"DATABASE_URL": database_url, "READ_ONLY": "1", "AWS_REGION": "us-east-1"})
     open_page(page, viewer)
 
     expect(page.get_by_role("link", name="Publish")).to_have_count(0)
     expect(page.get_by_role("button", name="resend")).to_have_count(0)
+    page.keyboard.press("p")
+    expect(page.get_by_role("heading", name="Waiting for the first message")).to_be_visible()
+    expect(page.get_by_role("button", name="Publish")).to_have_count(0)
+    page.get_by_role("link", name="Dead letters").click()
+    page.locator("summary", has_text="poison").click()
+    expect(page.locator(".whole")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Redrive|resend"))).to_have_count(0)
+    expect(page.locator("#sheet").get_by_role("checkbox")).to_have_count(0)
 
 
 def test_a_reader_without_the_token_is_asked_for_it(

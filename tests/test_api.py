@@ -1,6 +1,7 @@
 """The viewer's HTTP API, on the real store."""
 
 import json
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,9 +11,14 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
+from consumer.handler import StoreHandler, one_by_one
+from pipeline.failures import FailedTry, FailureLog
+from pipeline.message import COPY_OF, Delivery, new_message
 from pipeline.store import SCHEMA_LOCK, Store
 from tests.conftest import Names, free_port, wait_for
+from tests.consuming import TestConsumer
 from tests.examples import arrival, raw_arrival
+from tests.test_consuming import send
 
 OpenViewer = Callable[..., FlaskClient]
 
@@ -107,6 +113,84 @@ def test_a_message_is_read_whole(viewer: FlaskClient, store: Store) -> None:
     assert whole["deliveries"][0]["receive_count"] == 1
 
 
+def test_a_message_is_read_with_every_delivery_and_what_it_came_to(
+    viewer: FlaskClient, store: Store, ministack: Names
+) -> None:
+    answers = iter([ValueError("no price"), ValueError("no price"), None])
+
+    @one_by_one
+    def charge(_delivery: Delivery) -> None:
+        if error := next(answers):
+            raise error
+
+    body = new_message("/tests", "order", {"text": "order"}).body
+    send(ministack, body)
+    TestConsumer(ministack, store, StoreHandler(store), charge).take(3)
+    send(ministack, body)
+    TestConsumer(ministack, store).take(1)
+
+    [message] = viewer.get("/api/messages").json["messages"]  # type: ignore[index]
+    whole = viewer.get(f"/api/messages/{message['seq']}").json
+
+    assert whole is not None
+    deliveries = whole["deliveries"]
+    assert [
+        (one["receive_count"], one["stored_at"] is not None, one["error_type"], one["error"])
+        for one in deliveries
+    ] == [
+        (1, True, "ValueError", "no price"),
+        (2, False, "ValueError", "no price"),
+        (3, False, None, None),
+        (1, False, None, None),
+    ]
+    times = [time for one in deliveries for time in (one["received_at"], one["failed_at"]) if time]
+    assert times == sorted(times)
+    assert deliveries[0]["message_id"] == deliveries[2]["message_id"] != deliveries[3]["message_id"]
+    [outcome] = whole["outcomes"]
+    assert outcome["resolved_at"] > times[-3]
+    assert (outcome["dead_at"], outcome["redriven_at"]) == (None, None)
+    assert (whole["status"], whole["tries"]) == ("duplicate", 3)
+
+
+def test_a_copy_and_its_original_lead_to_each_other(viewer: FlaskClient, store: Store) -> None:
+    original = arrival("original", id="A 1")
+    dead = arrival("dead", id="B-2")
+    FailureLog(store).record([FailedTry(dead, "KeyError", "'sku'", "Traceback: …", last=True)])
+    copies = [copy(original), copy(original), copy(dead)]
+    seqs = store.add([original, *copies])
+
+    whole = [viewer.get(f"/api/messages/{seq}").json for seq in seqs]
+    letter = viewer.get(f"/api/dead-letters/{dead.message_id}").json
+
+    assert [one["copies"] for one in whole] == [[seqs[2], seqs[1]], [], [], []]  # type: ignore[index]
+    reference = {"source": "/tests", "id": "A 1", "seq": seqs[0], "dead_letter": None}
+    assert [one["copy_of"] for one in whole[:3]] == [None, reference, reference]  # type: ignore[index]
+    assert whole[3]["copy_of"] == {  # type: ignore[index]
+        "source": "/tests",
+        "id": "B-2",
+        "seq": None,
+        "dead_letter": dead.message_id,
+    }
+    assert letter is not None
+    assert (letter["copies"], letter["copy_of"]) == ([seqs[3]], None)
+    assert letter["body"] == dead.message.body
+    assert len(previews(viewer, '?q=copyof:"/tests A 1"')) == 2
+
+
+def copy(original: Delivery) -> Delivery:
+    message = original.message
+    event = {**json.loads(message.body), "id": uuid.uuid4().hex, COPY_OF: f"{message.source} {message.id}"}
+    return raw_arrival(json.dumps(event))
+
+
+def test_a_dead_letter_that_is_not_there_is_not_found(viewer: FlaskClient, store: Store) -> None:
+    delivery = arrival("handled after all")
+    FailureLog(store).record([FailedTry(delivery, "KeyError", "'sku'", "", last=False)])
+
+    for message_id in (delivery.message_id, "%00", "%ff", "none"):
+        assert_problem(viewer.get(f"/api/dead-letters/{message_id}"), 404)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -161,15 +245,91 @@ def test_a_published_event_keeps_its_id_and_reaches_the_queue(
         ("{}", "application/json", 400),
         ('{"text":""}', "application/json", 400),
         ('{"specversion":"1.0","id":"1"}', "application/json", 400),
+        ('{"message":"hello"}', "application/json", 400),
+        ('{"message":{"text":"hello"},"attribute":{}}', "application/json", 400),
         ("text=hello", "application/x-www-form-urlencoded", 415),
         ("x" * (2 * 1024 * 1024 + 1), "application/json", 413),
     ],
-    ids=["cut off", "deep", "list", "no text", "empty text", "half an event", "form", "too large"],
+    ids=[
+        *("cut off", "deep", "list", "no text", "empty text", "half an event"),
+        *("a text as message", "misspelt", "form", "too large"),
+    ],
 )
 def test_what_cannot_be_published_is_refused(
     viewer: FlaskClient, body: str, content_type: str, status: int
 ) -> None:
     assert_problem(viewer.post("/api/messages", data=body, content_type=content_type), status)
+
+
+def test_attributes_are_published_with_a_message_and_seen_again(
+    open_viewer: OpenViewer, store: Store, names: Names
+) -> None:
+    consumer = TestConsumer(names, store)
+    viewer = open_viewer(store, names.topic)
+    event = '{"specversion": "1.0", "id": "42", "source": "/shop", "type": "order", "data": {"sum": 1.50}}'
+    attributes = '{"tenant": "acme ✓", "priority": 5, "share": 1.50}'
+
+    answer = viewer.post(
+        "/api/messages",
+        data=f'{{"attributes": {attributes} ,"message":\n{event}}}',
+        content_type="application/json",
+    )
+    consumer.take(1)
+
+    assert answer.status_code == 202
+    [found] = viewer.get('/api/messages?q=attr.tenant:"acme ✓" attr.priority:5').json["messages"]  # type: ignore[index]
+    message = viewer.get(f"/api/messages/{found['seq']}").json
+    assert message is not None
+    assert message["body"] == event
+    assert message["attributes"] == {
+        "type": "order",
+        "source": "/shop",
+        "tenant": "acme ✓",
+        "priority": "5",
+        "share": "1.50",
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ([], "should be an object"),
+        ({f"a{number}": "x" for number in range(9)}, "at most 8"),
+        ({"type": "x"}, "type is an attribute that Fanout sets itself"),
+        ({"source": "x"}, "sets itself"),
+        ({"fanout-original-id": "x"}, "sets itself"),
+        ({"AWS.x": "x"}, "no name"),
+        ({"a..b": "x"}, "no name"),
+        ({"a.": "x"}, "no name"),
+        ({"": "x"}, "no name"),
+        ({"ä": "x"}, "no name"),
+        ({"a" * 257: "x"}, "no name"),
+        ({"a": ""}, "not empty"),
+        ({"a": "\x00"}, "characters"),
+        ({"a": "\ud800"}, "characters"),
+        ({"a": True}, "a text or a number"),
+        ({"a": float("inf")}, "a text or a number"),
+        ({"a": 10**38}, "38 digits"),
+        ({"a": 10**127}, "a number of at most"),
+    ],
+)
+def test_a_wrong_attribute_is_refused_with_the_reason(
+    viewer: FlaskClient, attributes: Any, said: str
+) -> None:
+    answer = viewer.post("/api/messages", json={"message": {"text": "hello"}, "attributes": attributes})
+
+    assert_problem(answer, 400)
+    assert answer.json["parameter"] == "attributes"  # type: ignore[index]
+    assert said in answer.json["detail"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "number", ["1e127", "1e9999999", "1e999999999999999999999", "-1e-99999999999999999999"]
+)
+def test_a_number_beyond_all_bounds_is_refused(viewer: FlaskClient, number: str) -> None:
+    body = f'{{"message": {{"text": "hello"}}, "attributes": {{"a": {number}}}}}'
+
+    assert_problem(viewer.post("/api/messages", data=body, content_type="application/json"), 400)
 
 
 def test_publishing_says_so_when_aws_is_away(viewer: FlaskClient) -> None:

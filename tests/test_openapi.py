@@ -1,5 +1,6 @@
 """The description of the API is true: each call answers as documented, and there are no others."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,6 @@ from pipeline.store import Store
 from tests.conftest import Names
 from tests.examples import arrival
 from tests.test_overview import die
-from viewer.compression import SMALLEST
 from viewer.openapi import describe
 
 OpenViewer = Callable[..., FlaskClient]
@@ -33,6 +33,8 @@ CALLS = [
 ]
 
 
+# The viewer's own threads draw random numbers meanwhile (retries, the pool), which is taken for a strategy's.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize(("path", "method"), CALLS)
 def test_a_call_answers_as_documented(
     open_viewer: OpenViewer, store: Store, ministack: Names, path: str, method: str
@@ -71,7 +73,7 @@ CHECKS = [
 def test_every_route_is_documented(open_viewer: OpenViewer, store: Store) -> None:
     app = open_viewer(store).application
     routes = {
-        (str(rule).replace("<int:seq>", "{seq}"), method)
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(rule)), method)
         for rule in app.url_map.iter_rules()
         for method in rule.methods or ()
         if method not in ("HEAD", "OPTIONS") and rule.endpoint != "static"
@@ -106,23 +108,3 @@ def test_latest_leads_to_the_newest_message_found(open_viewer: OpenViewer, store
 
     assert viewer.get("/latest?q=type:x").location == f"/?q=type:x&m={seqs[1]}"
     assert viewer.get("/latest?q=type:z").status_code == 404
-
-
-def test_the_page_weighs_little_as_served(open_viewer: OpenViewer, store: Store) -> None:
-    store.add([arrival({"text": f"message {number}", "color": "#7cc4ff"}) for number in range(50)])
-    viewer = open_viewer(store)
-    paths = ["/", *(f"/static/{name}" for name in STATIC_AT_START)]
-    weight = 0
-    for path in paths:
-        with viewer.get(path, headers={"Accept-Encoding": "gzip"}) as answer:
-            assert answer.status_code == 200
-            assert answer.headers.get("Content-Encoding") == "gzip" or len(answer.data) < SMALLEST
-            weight += len(answer.data)
-
-    assert weight < 60_000
-
-
-STATIC_AT_START = (
-    *("style.css", "theme.js", "icon.svg", "viewer.js", "words.js", "state.js", "live.js", "list.js"),
-    *("detail.js", "json.js", "publish.js", "keys.js", "overview.js", "tabs.js"),
-)

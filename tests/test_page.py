@@ -3,13 +3,17 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from local.emulators import aws_environment
+from pipeline.failures import FailedTry, FailureLog
+from pipeline.message import Delivery
 from pipeline.store import Store
 from tests.conftest import Names, Service, Viewed, free_port
 from tests.examples import arrival, raw_arrival
@@ -60,6 +64,20 @@ def test_what_is_sent_from_the_page_comes_back_to_it(
 
     expect(page.locator("tr.message")).to_have_count(3)
     assert sorted(shown(page)) == ["Hello 1", "Hello 2", "Hello 3"]
+
+
+def test_the_page_weighs_little(page: Page, viewed: Viewed) -> None:
+    answers: list[Response] = []
+    page.on("response", lambda answer: answers.append(answer) if "/api/" not in answer.url else None)
+    open_page(page, viewed)
+
+    plain = sum(len(answer.body()) for answer in answers)
+    sent = sum(int(answer.header_value("Content-Length") or 0) for answer in answers)
+
+    assert len(answers) > 10
+    assert all(answer.url.startswith(viewed.url) for answer in answers)
+    assert plain < 75_000
+    assert sent < 27_000
 
 
 def test_an_empty_store_says_what_is_awaited_and_how_to_send(page: Page, viewed: Viewed) -> None:
@@ -124,6 +142,8 @@ def test_the_page_tells_that_the_database_is_away_and_comes_back_by_itself(
     viewer = start("viewer", {"DATABASE_URL": away, **aws_environment(free_port())}, wait=False)
     viewer.process.wait_until(viewer.answers, 30)
     page.goto(viewer.url, timeout=20_000)
+    expect(page.get_by_role("heading", name="The database does not answer")).to_be_visible()
+    page.reload(timeout=2000)  # what is known by now need not be found out again
     expect(page.get_by_role("heading", name="The database does not answer")).to_be_visible()
 
     viewer.process.ask_to_stop()
@@ -323,3 +343,69 @@ def test_a_proxy_that_holds_the_stream_back_is_worked_around(page: Page, viewed:
 
     expect(page.locator("tr.message")).to_have_count(1, timeout=10_000)
     expect(page.locator("#connection")).to_have_attribute("title", re.compile("long polling"))
+
+
+# ---- what becomes of messages
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def arrived_again(delivery: Delivery, message_id: str) -> Delivery:
+    now = datetime.now(UTC)
+    return replace(delivery, message_id=message_id, sent_at=now, received_at=now)
+
+
+def test_the_list_keeps_up_with_what_becomes_of_messages(page: Page, viewed: Viewed) -> None:
+    poison = arrival("poison")
+    log = FailureLog(viewed.store)
+    viewed.store.add([poison, arrival("fine")])
+    open_page(page, viewed)
+    fates = page.locator("tr.message .fate:not(:empty)")
+    expect(fates).to_have_count(0)
+
+    log.record([FailedTry(poison, "KeyError", "'sku'", "Traceback: …", last=False)])
+    expect(fates).to_have_text(["✖ failed"])
+    log.record([FailedTry(replace(poison, receive_count=2), "KeyError", "'sku'", "Traceback: …", last=True)])
+    expect(fates).to_have_text(["✖ dead"])
+    expect(page.locator("tr.message .tries:not(:empty)")).to_have_text([f"{TIMES}2"])
+    assert shown(page) == ["fine", "✖ dead\npoison"]
+
+    page.get_by_text("status", exact=True).click()
+    page.get_by_role("button", name="dead 1", exact=True).click()
+    expect(page.locator("tr.message")).to_have_count(1)
+    log.mark_redriven(None, datetime.now(UTC))
+    expect(page.locator("tr.message")).to_have_count(0)
+
+
+def test_the_timeline_shows_each_try_and_how_it_ended(page: Page, viewed: Viewed) -> None:
+    first = arrival("poison")
+    log = FailureLog(viewed.store)
+    viewed.store.add([first])
+    log.record([FailedTry(first, "KeyError", "'sku'", "Traceback: …", last=False)])
+    second = replace(first, receive_count=2, received_at=datetime.now(UTC))
+    log.record([FailedTry(second, "ValueError", HOSTILE, "Traceback: …", last=True)])
+    log.mark_redriven(None, datetime.now(UTC))
+    third = arrived_again(first, "redriven")
+    viewed.store.add([third])
+    log.resolve([third])
+    viewed.store.add([arrived_again(first, "duplicate")])
+    page.goto(f"{viewed.url}/?pane=timeline")
+
+    steps = page.locator("#detail .steps li")
+    expect(steps.locator("b")).to_have_text(
+        [
+            *(
+                "published",
+                "on the queue",
+                "received",
+                "stored",
+                "failed",
+                "received, try 2",
+                "failed",
+                "dead",
+            ),
+            *("sent back", "on the queue", "received", "handled", "on the queue", "received"),
+        ]
+    )
+    expect(steps.locator("small").nth(6)).to_have_text(f"ValueError: {HOSTILE}")
+    expect(steps.last.locator("small")).to_have_text("a duplicate, which changes nothing")

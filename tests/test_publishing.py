@@ -5,12 +5,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from consumer.queue import Queue
-from pipeline.aws import LARGEST_BATCH_BYTES, Topic, sqs_client
+from pipeline.aws import LARGEST_BATCH_BYTES, NO_ATTRIBUTES, Topic, sqs_client
 from pipeline.message import Message, new_message
 from pipeline.stopping import Stopped
 from producer.publish import Publisher, greetings, publish_at_random, publish_steadily
@@ -26,7 +27,11 @@ class TopicStandIn(Topic):
         self._refuse = set(refuse)
         self._broken_calls = broken_calls
 
-    def publish(self, messages: Sequence[Message]) -> list[tuple[Message, str]]:
+    def publish(
+        self,
+        messages: Sequence[Message],
+        attributes: Any = NO_ATTRIBUTES,  # noqa: ARG002 - the producer sends none
+    ) -> list[tuple[Message, str]]:
         self.calls.append(list(messages))
         if len(self.calls) <= self._broken_calls:
             raise EndpointConnectionError(endpoint_url="http://away")

@@ -1,17 +1,26 @@
 """The live stream: every message once, in order, to whoever follows."""
 
+import contextlib
+import http.client
+import itertools
 import json
 import random
+import socket
+import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 
 from local.emulators import aws_environment
+from local.postgres import Postgres
+from pipeline.search import EVERYTHING
 from pipeline.store import Store
-from tests.conftest import Service, free_port
+from tests.conftest import Service, free_port, wait_for
 from tests.examples import arrival
 from viewer.stream import MOST_BEHIND, NEWEST_AFTER_GAP
 from viewer.tail import KEPT, Tail
@@ -60,19 +69,46 @@ def test_a_stream_resumes_after_the_last_event_without_gap_or_repeat(
     assert received == [*seqs[3:], received[-1]]
 
 
-def test_what_was_deleted_does_not_come_back_on_a_stream(open_viewer: OpenViewer, store: Store) -> None:
+@pytest.mark.parametrize("by_another", [False, True], ids=["by this viewer", "by another"])
+def test_what_was_deleted_does_not_come_back_on_a_stream(
+    open_viewer: OpenViewer, store: Store, by_another: bool
+) -> None:
     viewer = open_viewer(store)
     events = open_stream(viewer)
     next(events)
+    [place] = store.add([arrival("first")])
+    next(events)
     store.add([arrival("deleted")])
-    next(events)
+    next(events)  # so the viewer remembers it
 
-    viewer.delete("/api/messages?all=1")
-    events = open_stream(viewer, "?after=0")
-    next(events)
-    [seq] = store.add([arrival("new")])
+    (open_viewer(store) if by_another else viewer).delete("/api/messages?all=1")
+    [new] = store.add([arrival("new")])
 
-    assert seq_of(next(events)) == seq
+    def first_after(place: int | None) -> int:
+        events = open_stream(viewer, f"?after={place}")
+        next(events)
+        return seq_of(next(events))
+
+    wait_for(lambda: first_after(place) == new)
+
+
+def test_each_of_many_searches_is_followed_from_before_and_on(open_viewer: OpenViewer, store: Store) -> None:
+    expected = store.add([arrival({"n": number % 10}) for number in range(30)])
+    viewer = open_viewer(store)
+    streams = [open_stream(viewer, f"?q=n:{number}&after={expected[9]}") for number in range(10)]
+    streams += [open_stream(viewer, f"?q=-n:{number}&after={expected[29]}") for number in range(10)]
+    for events in streams:
+        next(events)
+    received = [[seq_of(next(events)) for _ in range(2)] for events in streams[:10]]
+
+    expected += store.add([arrival({"n": number % 10}) for number in range(10)])
+
+    for events, seqs in zip(streams[:10], received, strict=True):
+        seqs.append(seq_of(next(events)))
+    assert received == [expected[10 + number :: 10] for number in range(10)]
+    for number, events in enumerate(streams[10:]):
+        others = [seq for seq in expected[30:] if seq != expected[30 + number]]
+        assert [seq_of(next(events)) for _ in range(9)] == others
 
 
 def test_a_reader_who_asked_for_gaps_is_told_what_was_passed_over(
@@ -141,13 +177,39 @@ def test_no_message_is_missed_or_doubled_while_several_consumers_commit_at_once(
         thread.start()
     received: list[int] = []
     deadline = time.monotonic() + 30
-    while any(thread.is_alive() for thread in writers) or len(received) < len(expected):
-        assert time.monotonic() < deadline
-        received += [message.seq for message in tail.after(received[-1] if received else 0, 0.2)]
+    place = 0
+    with tail.following(EVERYTHING) as following:
+        while any(thread.is_alive() for thread in writers) or len(received) < len(expected):
+            assert time.monotonic() < deadline
+            following.wait(place, 0.2)
+            messages, place = following.after(place)
+            received += [message.seq for message in messages]
     tail.stop()
     follower.join()
 
     assert received == sorted(seq for seq in expected if seq is not None)
+
+
+def test_the_page_tells_at_once_that_the_database_is_away_and_that_it_is_back(
+    open_viewer: OpenViewer, store: Store, postgres: Postgres, database_url: str
+) -> None:
+    viewer = open_viewer(store)
+    wait_for(lambda: viewer.get("/").status_code == 200)
+    name = database_url.rpartition("/test_")[2].partition("?")[0]
+
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE test_{name} ALLOW_CONNECTIONS false".encode())
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [f"test_{name}"]
+        )
+        wait_for(lambda: viewer.get("/").status_code == 503, 20)
+        viewer.get("/")  # waits for a connection, unless it is known by now that there is none
+        began = time.monotonic()
+        assert viewer.get("/").status_code == 503
+        assert time.monotonic() - began < 1
+        connection.execute(f"ALTER DATABASE test_{name} ALLOW_CONNECTIONS true".encode())
+
+    wait_for(lambda: viewer.get("/").status_code == 200, 20)
 
 
 def test_open_streams_end_at_once_when_the_viewer_stops(
@@ -165,3 +227,72 @@ def test_open_streams_end_at_once_when_the_viewer_stops(
         assert not any(text.startswith(b"id:") for text in line)
     assert time.monotonic() - began < 1
     assert viewer.process.wait(4) == 0
+
+
+class Balancer(socketserver.ThreadingTCPServer):
+    """One address for several viewers: each connection goes to the next, and is cut off at random."""
+
+    daemon_threads = True
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        super().__init__(("127.0.0.1", 0), self.Connection)
+        self.ports = itertools.cycle(ports)
+        self.port = int(self.server_address[1])
+        self.cut = 0
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            assert isinstance(self.server, Balancer)
+            with socket.create_connection(("127.0.0.1", next(self.server.ports))) as viewer:
+                viewer.sendall(self.request.recv(65536))
+                while data := viewer.recv(4096):
+                    if random.random() < 0.05:
+                        self.server.cut += 1
+                        self.request.sendall(data[: len(data) // 2])
+                        return
+                    self.request.sendall(data)
+
+
+def follow(port: int, count: int) -> list[int]:
+    """Return so many seqs, or fewer after a while, as a browser receives them: events count once complete."""
+    received: list[int] = []
+    place = "0"
+    deadline = time.monotonic() + 40
+    while len(received) < count and time.monotonic() < deadline:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        with contextlib.closing(connection), contextlib.suppress(http.client.HTTPException, TimeoutError):
+            connection.request("GET", "/api/stream", headers={"Last-Event-ID": place})
+            answer = connection.getresponse()
+            event: dict[str, str] = {}
+            while len(received) < count and time.monotonic() < deadline and (line := answer.readline()):
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                event[name] = value
+                if not name:
+                    place = event.get("id", place)
+                    if event.get("event") == "message":
+                        received.append(json.loads(event["data"])["seq"])
+                    event = {}
+    return received
+
+
+def test_no_message_is_missed_or_doubled_on_streams_that_move_between_two_viewers_while_five_consumers_commit(
+    start: Callable[..., Service], database_url: str, store: Store
+) -> None:
+    environment = {"DATABASE_URL": database_url, **aws_environment(free_port())}
+    viewers = [start("viewer", environment, wait=False) for _ in range(2)]
+    for viewer in viewers:
+        viewer.process.wait_until(viewer.is_ready, 30)
+
+    def consume(_: int) -> list[int | None]:
+        return [seq for _ in range(50) for seq in store.add([arrival() for _ in range(4)])]
+
+    with Balancer([viewer.port for viewer in viewers]) as balancer, ThreadPoolExecutor(11) as pool:
+        readers = [pool.submit(follow, balancer.port, 1000) for _ in range(6)]
+        expected = sorted(seq for seqs in pool.map(consume, range(5)) for seq in seqs if seq)
+
+        assert len(expected) == 1000
+        for reader in readers:
+            assert reader.result() == expected
+        assert balancer.cut > 10
+        balancer.shutdown()

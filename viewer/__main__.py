@@ -6,7 +6,9 @@ them (psycopg, boto3, flask) is imported only there, in `load`.
 """
 
 import logging
+import resource
 import signal
+import ssl
 import threading
 from typing import Any
 
@@ -17,6 +19,7 @@ from pipeline.settings import load_settings
 from viewer.settings import ViewerSettings
 
 AWS_TIMEOUT_SECONDS = 5
+FILES_BESIDE_CONNECTIONS = 100
 
 log = logging.getLogger("viewer")
 
@@ -37,10 +40,13 @@ class Viewer(BaseApplication):
             "workers": 1,
             "worker_connections": self._settings.max_connections,
             "graceful_timeout": 3,
-            "post_worker_init": self._stop_streams_on_sigterm,
+            "post_worker_init": self._set_up_worker,
             "logger_class": "viewer.access.GunicornLogger",
             "control_socket_disable": True,
         }
+        if self._settings.tls_certfile:
+            options["certfile"] = str(self._settings.tls_certfile)
+            options["keyfile"] = str(self._settings.tls_keyfile)
         for name, value in options.items():
             self.cfg.set(name, value)
 
@@ -63,7 +69,7 @@ class Viewer(BaseApplication):
         # AWS is needed for publishing only: what is stored can be seen without it.
         health = Health(settings.stall_seconds, checks={"database": store.check})
         stop = threading.Event()
-        self._tail = Tail(store, stop=stop, beat=lambda: health.beat("tail"))
+        self._tail = Tail(store, stop, lambda: health.beat("tail"), settings.heartbeat_seconds)
         self._health = health
         threading.Thread(target=self._tail.run, name="tail", daemon=True).start()
         sqs = sqs_client(AWS_TIMEOUT_SECONDS)
@@ -72,16 +78,21 @@ class Viewer(BaseApplication):
         topic = Topic(sns_client(), settings.topic_name)
         return create_app(store, topic, sqs, tail=self._tail, health=health, settings=settings)
 
-    def _stop_streams_on_sigterm(self, worker: Any) -> None:
-        """Let streams end when the process is asked to stop: gunicorn would wait for them in vain."""
+    def _set_up_worker(self, worker: Any) -> None:
+        """Say how this worker stops, and what it does not mind."""
         import gevent
 
         def stop() -> None:
+            # Open streams end by themselves: gunicorn would wait for them in vain.
             self._health.drain()
             self._tail.stop()
             worker.alive = False
+            # A connection whose stream has ended would be kept for another request.
+            worker.cfg.set("keepalive", 0)
 
         gevent.signal_handler(signal.SIGTERM, stop)
+        # Whoever speaks no TLS, or hangs up in the middle of it, is not worth a traceback.
+        gevent.get_hub().NOT_ERROR += (ssl.SSLError,)
 
 
 def main() -> None:
@@ -89,7 +100,16 @@ def main() -> None:
     settings = load_settings(ViewerSettings)
     set_up_logging("viewer", settings)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
+    _allow_files(settings.max_connections + FILES_BESIDE_CONNECTIONS)
     Viewer(settings).run()
+
+
+def _allow_files(count: int) -> None:
+    """Ask for so many open files, or as many as there may be: on many a machine it is 1,024 unless asked."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 if __name__ == "__main__":

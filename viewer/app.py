@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from pipeline.aws import Topic
 from pipeline.dead_letters import DeadLetterQueue
 from pipeline.failures import FailureLog
+from pipeline.faults import FaultShare
 from pipeline.health import Health, health_blueprint
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import DATABASE_ERRORS, explain
@@ -20,6 +21,7 @@ from viewer.compression import compress
 from viewer.dead_letters import dead_letters_blueprint
 from viewer.doors import guard
 from viewer.export import export_blueprint
+from viewer.faults import faults_blueprint
 from viewer.openapi import openapi_blueprint
 from viewer.overview import overview_blueprint
 from viewer.parameters import SEARCH_PARAMETERS, refuse_unknown, search
@@ -30,7 +32,7 @@ from viewer.stream import stream_blueprint
 from viewer.tail import Tail
 from viewer.views import SUMMARY_FIELDS, summary_view
 from viewer.waiting import Asked, look
-from viewer.words import clock, duration
+from viewer.words import clock, duration, fate
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -59,20 +61,23 @@ def create_app(
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
     app.register_blueprint(health_blueprint(health))
-    app.register_blueprint(api_blueprint(store, tail, topic))
+    failures = FailureLog(store)
+    mask = Mask(settings.redacted_fields)
+    app.register_blueprint(api_blueprint(store, failures, tail, topic, mask))
     app.register_blueprint(stream_blueprint(store, tail, settings))
     app.register_blueprint(export_blueprint(store, tail, allowed=settings.export))
     app.register_blueprint(openapi_blueprint())
-    failures = FailureLog(store)
     dead_letter_queue = DeadLetterQueue(sqs, settings.queue_name, failures)
-    mask = Mask(settings.redacted_fields)
-    app.register_blueprint(dead_letters_blueprint(failures, dead_letter_queue, mask))
+    fault_share = FaultShare(store)
+    app.register_blueprint(faults_blueprint(fault_share))
+    app.register_blueprint(dead_letters_blueprint(store, failures, dead_letter_queue, mask))
     app.register_blueprint(
         overview_blueprint(
             Samples(store),
             Queues(sqs, settings.queue_name),
             topic,
             health,
+            fault_share,
             peers=settings.peer_addresses,
             mask=mask,
         )
@@ -80,7 +85,7 @@ def create_app(
     answer_problems_as_documents(app)
     guard(app, settings)
     compress(app)
-    app.jinja_env.filters.update(clock=clock, duration=duration)
+    app.jinja_env.filters.update(clock=clock, duration=duration, fate=fate)
 
     @app.get("/")
     def page() -> tuple[str, int]:
@@ -89,10 +94,14 @@ def create_app(
             asked = Asked(search(), limit=ROWS)
         except Problem as wrong:
             asked, problem = Asked(EVERYTHING, limit=ROWS), wrong.detail
-        try:
-            found = look(store, tail, asked)
-        except READING_ERRORS as error:
-            return render_template("unavailable.html", reason=explain(error)), 503
+        away = tail.away  # what is known already need not be waited for
+        if away is None:
+            try:
+                found = look(store, tail, asked)
+            except READING_ERRORS as error:
+                away = explain(error)
+        if away is not None:
+            return render_template("unavailable.html", reason=away), 503
         return render_template(
             "page.html",
             messages=[summary_view(message) for message in found.messages],

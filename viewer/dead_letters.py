@@ -1,23 +1,29 @@
-"""Dead letters: `GET /api/dead-letters` with their reasons, `POST /api/dead-letters/redrive` to try again."""
+"""Dead letters: `/api/dead-letters` lists them with their reasons, `…/redrive` sends them back."""
 
-import json
+import contextlib
+from collections.abc import Iterator
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
-from pipeline.dead_letters import DeadLetterQueue, NoDeadLetterQueue
+from pipeline.dead_letters import MOST_PER_SECOND, DeadLetterQueue, NoDeadLetterQueue, RedriveRefused
 from pipeline.failures import FailureLog
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
-from viewer.parameters import number, refuse_unknown
+from pipeline.store import Store
+from viewer.copies import copy_links
+from viewer.parameters import json_body, number, refuse_unknown
 from viewer.redaction import Mask
 from viewer.views import json_answer, plain
 
 MOST_LISTED = 1000
 MOST_CHOSEN = 1000
+WHAT = 'the body should be {"message_ids": ["…"]} or {"all": true}'
 
 
-def dead_letters_blueprint(failures: FailureLog, queue: DeadLetterQueue, mask: Mask) -> Blueprint:
-    """Return both; what is listed goes through `mask`."""
+def dead_letters_blueprint(
+    store: Store, failures: FailureLog, queue: DeadLetterQueue, mask: Mask
+) -> Blueprint:
+    """Return all of them; what is listed goes through `mask`."""
     blueprint = Blueprint("dead_letters", __name__, url_prefix="/api/dead-letters")
 
     @blueprint.get("")
@@ -26,36 +32,64 @@ def dead_letters_blueprint(failures: FailureLog, queue: DeadLetterQueue, mask: M
         found = failures.dead_letters(number("limit", default=100, most=MOST_LISTED))
         return json_answer({"dead_letters": [plain(mask.letter(letter)) for letter in found]})
 
+    @blueprint.get("/<message_id>")
+    def read_dead_letter(message_id: str) -> Response:
+        refuse_unknown()
+        letter = failures.dead_letter(message_id)
+        if letter is None:
+            raise Problem(404, f"no dead letter has the SQS id {message_id}")
+        links = copy_links(store, failures, letter)
+        return json_answer({**plain(mask.whole_letter(letter)), **links})
+
+    @blueprint.get("/redrive")
+    def watch_redrive() -> Response:
+        refuse_unknown()
+        with _answering():
+            name, waiting = queue.waiting()
+            places = {"from": name, "to": queue.queue_name, "waiting": waiting}
+            return json_answer({**places, "redrive": plain(queue.progress())})
+
     @blueprint.post("/redrive")
     def redrive() -> Response:
         refuse_unknown()
-        chosen = _chosen()
-        try:
-            if chosen is None:
-                queue.redrive_all()
-                return json_answer({"redriven": None}, 202)
-            return json_answer({"redriven": queue.redrive(chosen)})
-        except NoDeadLetterQueue as error:
-            raise Problem(409, str(error)) from None
-        except AWS_ERRORS as error:
-            raise Problem(503, f"SQS does not redrive now: {explain(error)}") from None
+        chosen, per_second = _chosen()
+        with _answering():
+            return json_answer({"redrive": plain(queue.redrive(chosen, per_second))}, 202)
+
+    @blueprint.delete("/redrive")
+    def cancel_redrive() -> Response:
+        refuse_unknown()
+        with _answering():
+            return json_answer({"redrive": plain(queue.cancel())}, 202)
 
     return blueprint
 
 
-def _chosen() -> list[str] | None:
-    """Return the SQS ids of `{"message_ids": […]}`, None for `{"all": true}`."""
-    if request.mimetype != "application/json":
-        raise Problem(415, "Content-Type should be application/json")
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Turn what the queue raises into answers."""
     try:
-        document = json.loads(request.get_data(as_text=True))
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, f"the body is not JSON: {error}") from None
+        yield
+    except (NoDeadLetterQueue, RedriveRefused) as error:
+        raise Problem(409, str(error)) from None
+    except AWS_ERRORS as error:
+        raise Problem(503, f"SQS does not redrive now: {explain(error)}") from None
+
+
+def _chosen() -> tuple[list[str] | None, int | None]:
+    """Return the SQS ids of `{"message_ids": […]}`, None for `{"all": true}`, and `per_second` of either."""
+    document = json_body()
+    if not isinstance(document, dict):
+        raise Problem(400, WHAT)
+    per_second = document.pop("per_second", None)
+    if per_second is not None and not (type(per_second) is int and 0 < per_second <= MOST_PER_SECOND):
+        detail = f"per_second should be a whole number from 1 to {MOST_PER_SECOND}"
+        raise Problem(400, detail, parameter="per_second")
     if document == {"all": True}:
-        return None
-    chosen = document.get("message_ids") if isinstance(document, dict) and len(document) == 1 else None
+        return None, per_second
+    chosen = document.get("message_ids") if len(document) == 1 else None
     if not isinstance(chosen, list) or not 0 < len(chosen) <= MOST_CHOSEN:
-        raise Problem(400, 'the body should be {"message_ids": ["…"]} or {"all": true}')
+        raise Problem(400, WHAT)
     if not all(isinstance(one, str) for one in chosen):
         raise Problem(400, "message_ids should be texts", parameter="message_ids")
-    return chosen
+    return chosen, per_second

@@ -4,11 +4,14 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
+from pipeline.dead_letters import MOST_PER_SECOND
+from pipeline.search import STATUSES
 from viewer.api import LONGEST_WAIT_SECONDS, MOST_LISTED
 from viewer.dead_letters import MOST_CHOSEN
 from viewer.dead_letters import MOST_LISTED as MOST_DEAD_LISTED
 from viewer.overview import WINDOWS
 from viewer.parameters import LARGEST_SEQ
+from viewer.publishing import MOST_ATTRIBUTES
 from viewer.views import json_answer
 
 Schema = dict[str, Any]
@@ -69,7 +72,7 @@ def _problems(*statuses: int) -> dict[str, Any]:
         401: "the token is missing or wrong",
         403: "switched off here (READ_ONLY, EXPORT), or asked by a page of another origin",
         404: "there is no such message",
-        409: "the queue has no dead-letter queue",
+        409: "what it needs is not there: a dead-letter queue, FAULTS, a redrive; or one is under way",
         413: "the body is too large",
         415: "the body is of another type",
         429: "too many streams of one client",
@@ -99,7 +102,11 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _FLAG: Schema = {"type": "string", "enum": ["0", "1", "false", "true"]}
 _SEQ: Schema = {"type": "integer", "minimum": 0, "maximum": LARGEST_SEQ}
 _SEARCH = [
-    _query("q", 'the search, as on the page: words, "a phrase", type:…, data.order.id:42, -not', _TEXT),
+    _query(
+        "q",
+        'the search, as on the page: words, "a phrase", type:…, status:dead, data.order.id:42, -not',
+        _TEXT,
+    ),
     _query("source", "exactly this source", _TEXT),
     _query("type", "exactly this type", _TEXT),
     _query("since", "published at this time or later", _TIME),
@@ -162,11 +169,16 @@ def _paths() -> dict[str, Any]:
                     "202": _json(_object({"id": _TEXT, "source": _TEXT}), "SNS took it"),
                     **_problems(400, 403, 413, 415, 503),
                 },
-                description='`{"text": "…"}` (what else is in it becomes data too) or a whole CloudEvent.',
+                description=(
+                    '`{"text": "…"}` (what else is in it becomes data too) or a whole CloudEvent; or either '
+                    "as `message` beside `attributes`, the SNS message attributes to send with it."
+                ),
                 requestBody={
                     "required": True,
                     "content": {
-                        "application/json": {"schema": {"oneOf": [_ref("Text"), _ref("CloudEvent")]}},
+                        "application/json": {
+                            "schema": {"oneOf": [_ref("Text"), _ref("CloudEvent"), _ref("WithAttributes")]}
+                        },
                         "application/cloudevents+json": {"schema": _ref("CloudEvent")},
                     },
                 },
@@ -194,9 +206,26 @@ def _paths() -> dict[str, Any]:
         },
         "/api/messages/facets": {
             "get": _operation(
-                "Count the values of type, source and attributes in a search",
+                "Count the values of type, source, status and attributes in a search",
                 {"200": _json(_ref("Facets"), "of the ten thousand newest found"), **_problems(400, 503)},
                 parameters=_SEARCH,
+            )
+        },
+        "/api/messages/statuses": {
+            "get": _operation(
+                "See what became of messages that were listed before",
+                {
+                    "200": _json(
+                        _object({"from": _SEQ, "statuses": _list(_ref("Status"))}),
+                        "newest first; `from` that seq on, what is not named has no status",
+                    ),
+                    **_problems(400, 503),
+                },
+                parameters=[
+                    *_SEARCH,
+                    _query("after", "those stored after this seq", _SEQ),
+                    _query("before", "those stored before this seq", _SEQ),
+                ],
             )
         },
         "/api/messages.ndjson": {
@@ -228,7 +257,8 @@ def _paths() -> dict[str, Any]:
                     "`ready` says where the stream begins. Each `message` is an entry of the list, its id "
                     "the seq; a client that comes back with `Last-Event-ID` is given what it missed, without "
                     "gap or repeat. With `gaps=1` a `gap` event {from, to, count} stands for messages passed "
-                    "over where there are more than an eye can follow. An idle stream sends comments."
+                    "over where there are more than an eye can follow. An idle stream sends comments. A "
+                    "search by `status:` finds what is true as a message is stored; the list tells more."
                 ),
                 parameters=[
                     *_SEARCH,
@@ -250,18 +280,66 @@ def _paths() -> dict[str, Any]:
                 parameters=[_query("limit", "how many at most", _whole(1, MOST_DEAD_LISTED, 100))],
             )
         },
+        "/api/dead-letters/{message_id}": {
+            "get": _operation(
+                "Read one dead letter whole",
+                {"200": _json(_ref("WholeDeadLetter"), "the dead letter"), **_problems(400, 404, 503)},
+                parameters=[
+                    {
+                        "name": "message_id",
+                        "in": "path",
+                        "required": True,
+                        "description": "SQS's",
+                        "schema": {"type": "string", "pattern": "^[0-9a-f-]{36}$"},
+                    }
+                ],
+            )
+        },
         "/api/dead-letters/redrive": {
+            "get": _operation(
+                "See how far the redrive has got, or the last one did",
+                {
+                    "200": _json(
+                        _object(
+                            {
+                                **_each("from to", _TEXT),
+                                "waiting": _COUNT,
+                                "redrive": _null(_ref("Redrive")),
+                            }
+                        ),
+                        "between which queues, how many could be moved; and the redrive, if one is known",
+                    ),
+                    **_problems(400, 409, 503),
+                },
+            ),
             "post": _operation(
                 "Send dead letters back to the queue",
                 {
-                    "200": _json(_object({"redriven": _list(_TEXT)}), "those that were there"),
-                    "202": _json(_object({"redriven": {"type": "null"}}), "all, as AWS gets to them"),
+                    "202": _json(_object({"redrive": _ref("Redrive")}), "begun; ask how far it has got"),
                     **_problems(400, 403, 409, 413, 415, 503),
                 },
                 requestBody={
                     "required": True,
-                    "content": {"application/json": {"schema": _ref("Redrive")}},
+                    "content": {"application/json": {"schema": _ref("RedriveWhat")}},
                 },
+            ),
+            "delete": _operation(
+                "Cancel the redrive; what was moved stays moved",
+                {
+                    "202": _json(_object({"redrive": _ref("Redrive")}), "it stops"),
+                    **_problems(400, 403, 409, 503),
+                },
+            ),
+        },
+        "/api/faults": {
+            "put": _operation(
+                "Choose the share of messages that fail on purpose",
+                {"200": _json(_ref("Faults"), "chosen"), **_problems(400, 403, 409, 413, 415, 503)},
+                description=(
+                    '`{"fail": 0.2}` fails a fifth, at every try, where consumers run with FAULTS: '
+                    "`/api/pipeline` says whether, and the share."
+                ),
+                requestBody={"required": True, "content": {"application/json": {"schema": _ref("Faults")}}},
             )
         },
         "/api/pipeline": {
@@ -320,15 +398,27 @@ def _schemas() -> dict[str, Schema]:
         "stored_at": _TIME,
         "latency_seconds": _NUMBER,
         "since_previous_seconds": _null(_NUMBER),
+        "tries": _COUNT,
+        "status": _null({"type": "string", "enum": [*STATUSES]}),
     }
     delivery = _object(
         {
             "message_id": _TEXT,
             "receive_count": _COUNT,
-            **_each("sent_at received_at stored_at", _TIME),
-        },
-        optional=("stored_at",),
+            **_each("sent_at received_at", _TIME),
+            **_each("stored_at failed_at", _null(_TIME)),
+            "duplicate": {"type": "boolean"},
+            **_each("error_type error", _null(_TEXT)),
+        }
     )
+    outcome = _object(
+        {"message_id": _TEXT, **_each("dead_at redriven_at resolved_at", _null(_TIME))},
+    )
+    original = _object(
+        {**_each("source id", _TEXT), "seq": _null(_SEQ), "dead_letter": _null(_TEXT)},
+    )
+    links: dict[str, Schema] = {"copy_of": _null(original), "copies": _list(_SEQ)}
+    attributes: Schema = {"type": "object", "additionalProperties": _TEXT}
     depth: dict[str, Schema] = {"name": _TEXT, "visible": _COUNT, "in_flight": _COUNT, "delayed": _COUNT}
     state: dict[str, Schema] = {"state": _TEXT, "reason": _null(_TEXT)}
     figures = _object(
@@ -348,15 +438,13 @@ def _schemas() -> dict[str, Schema]:
             **_each("visible in_flight delayed dead", _null(_COUNT)),
         }
     )
-    letter = _object(
-        {
-            **_each("message_id source id type preview", _TEXT),
-            **_each("error_type error traceback", _TEXT),
-            **_each("time first_failed_at last_failed_at dead_at", _TIME),
-            "tries": _COUNT,
-            "redriven_at": _null(_TIME),
-        }
-    )
+    letter: dict[str, Schema] = {
+        **_each("message_id source id type preview", _TEXT),
+        **_each("error_type error traceback", _TEXT),
+        **_each("time first_failed_at last_failed_at dead_at", _TIME),
+        "tries": _COUNT,
+        "redriven_at": _null(_TIME),
+    }
     waiting = _object(
         {
             "message_id": _TEXT,
@@ -364,10 +452,11 @@ def _schemas() -> dict[str, Schema]:
             "receive_count": _COUNT,
             "sent_at": _null(_TIME),
             "body": _TEXT,
-            "attributes": {"type": "object", "additionalProperties": _TEXT},
+            "attributes": attributes,
             "size": _COUNT,
         }
     )
+    per_second = _null(_whole(1, MOST_PER_SECOND))
     named: Schema = {"type": "string", "minLength": 1}
     value = _object({"value": _TEXT, "count": _COUNT})
     return {
@@ -376,13 +465,16 @@ def _schemas() -> dict[str, Schema]:
             optional=("parameter",),
         ),
         "Summary": _object(summary),
+        "Status": _object({name: summary[name] for name in ("seq", "status", "tries")}),
         "Message": _object(
             {
                 **summary,
                 "data": {},
                 "body": _TEXT,
-                "attributes": {"type": "object", "additionalProperties": _TEXT},
+                "attributes": attributes,
                 "deliveries": _list(delivery),
+                "outcomes": _list(outcome),
+                **links,
             }
         ),
         "List": _object(
@@ -410,16 +502,49 @@ def _schemas() -> dict[str, Schema]:
             },
             optional=("time", "data"),
         ),
-        "Redrive": {
+        "WithAttributes": {
+            **_object(
+                {
+                    "message": {"oneOf": [_ref("Text"), _ref("CloudEvent")]},
+                    "attributes": {
+                        "type": "object",
+                        "maxProperties": MOST_ATTRIBUTES,
+                        "additionalProperties": {"oneOf": [named, _NUMBER]},
+                    },
+                },
+                optional=("attributes",),
+            ),
+            "additionalProperties": False,
+        },
+        "Redrive": _object(
+            {
+                "status": {
+                    "type": "string",
+                    "enum": ["running", "cancelling", "cancelled", "completed", "failed"],
+                },
+                **_each("moved total", _COUNT),
+                "started_at": _TIME,
+                "reason": _null(_TEXT),
+            }
+        ),
+        "RedriveWhat": {
             "oneOf": [
                 {
-                    **_object({"message_ids": {**_list(_TEXT), "minItems": 1, "maxItems": MOST_CHOSEN}}),
+                    **_object({**what, "per_second": per_second}, optional=("per_second",)),
                     "additionalProperties": False,
-                },
-                {**_object({"all": {"const": True}}), "additionalProperties": False},
+                }
+                for what in (
+                    {"message_ids": {**_list(_TEXT), "minItems": 1, "maxItems": MOST_CHOSEN}},
+                    {"all": {"const": True}},
+                )
             ]
         },
-        "DeadLetters": _object({"dead_letters": _list(letter)}),
+        "DeadLetters": _object({"dead_letters": _list(_object(letter))}),
+        "WholeDeadLetter": _object({**letter, "body": _TEXT, "attributes": attributes, **links}),
+        "Faults": {
+            **_object({"fail": {"type": "number", "minimum": 0, "maximum": 1}}),
+            "additionalProperties": False,
+        },
         "Pipeline": _object(
             {
                 "services": {"type": "object", "additionalProperties": _object(state)},
@@ -427,6 +552,7 @@ def _schemas() -> dict[str, Schema]:
                 "queue": _object({**depth, **state}, optional=("visible", "in_flight", "delayed")),
                 "dead_letter_queue": _null(_object({**depth, **state})),
                 "store": figures,
+                "faults": _null(_ref("Faults")),
             }
         ),
         "Stats": _object(

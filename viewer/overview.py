@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from pipeline.aws import Topic
+from pipeline.faults import FaultShare
 from pipeline.health import Health
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
@@ -35,7 +36,14 @@ WINDOWS = {
 
 
 def overview_blueprint(
-    samples: Samples, queues: Queues, topic: Topic, health: Health, *, peers: Mapping[str, str], mask: Mask
+    samples: Samples,
+    queues: Queues,
+    topic: Topic,
+    health: Health,
+    faults: FaultShare,
+    *,
+    peers: Mapping[str, str],
+    mask: Mask,
 ) -> Blueprint:
     """Return the three; `peers` are the addresses of the other services by their names.
 
@@ -45,6 +53,7 @@ def overview_blueprint(
     figures = Shared(samples.figures)
     depths = Shared(lambda: _depths(queues))
     states = Shared(lambda: _states(peers))
+    fault_share = Shared(faults.read)
 
     @blueprint.get("/pipeline")
     def pipeline() -> Response:
@@ -57,6 +66,7 @@ def overview_blueprint(
                 "topic": {"name": topic.name},
                 **depths(),
                 "store": plain(figures()),
+                "faults": None if fault_share() is None else {"fail": fault_share()},
             }
         )
 

@@ -1,7 +1,9 @@
-"""Reading parameters of requests: each is checked, and what is wrong is a 400 that names it."""
+"""Reading parameters and bodies of requests: each is checked, and what is wrong is a 400 that names it."""
 
+import json
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import request
 
@@ -32,6 +34,18 @@ def search() -> Search:
         if value is not None:
             found &= equal(name, value)
     return found & published(since=time("since"), until=time("until"))
+
+
+def json_body(*types: str) -> Any:
+    """Return the document that the body is; `types` are allowed beside application/json."""
+    allowed = ("application/json", *types)
+    # A page of another origin cannot send these types without asking first, and nothing here would allow it.
+    if request.mimetype not in allowed:
+        raise Problem(415, f"Content-Type should be {' or '.join(allowed)}")
+    try:
+        return json.loads(request.get_data(as_text=True))
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"the body is not JSON: {error}") from None
 
 
 def flag(name: str) -> bool:

@@ -14,21 +14,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from pipeline.aws import queue_url
+from pipeline.dead_letters import COUNTS
 from pipeline.message import attribute_text
 from viewer.fetching import fetch_json
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 # The emulators' endpoints return every message with its body, whatever one asks for.
 MOST_LOOKED_AT = 1_000
 LOOK_TIMEOUT_SECONDS = 5
-COUNTS: "tuple[QueueAttributeNameType, ...]" = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
 
 
 @dataclass(frozen=True, slots=True)

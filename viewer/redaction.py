@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from pipeline.failures import DeadLetter
+from pipeline.failures import DeadLetter, PastDelivery, WholeDeadLetter
 from pipeline.message import to_json
 from pipeline.search import EVERYTHING, Search
 from pipeline.store import Facets, NearMiss, Store, StoredMessage, Summary
@@ -16,6 +16,7 @@ from viewer.queues import Waiting
 
 MASK = "•••"
 AnySummary = TypeVar("AnySummary", bound=Summary)
+AnyLetter = TypeVar("AnyLetter", bound=DeadLetter)
 
 
 class RedactingStore(Store):
@@ -90,11 +91,20 @@ class Mask:
         attributes = self._attributes(message.attributes)
         return replace(self.summary(message), body=self._body(message.body), attributes=attributes)
 
-    def letter(self, letter: DeadLetter) -> DeadLetter:
+    def letter(self, letter: AnyLetter) -> AnyLetter:
         """Return it with its preview masked; its error may quote any field, so only its type is left."""
         if not self._fields:
             return letter
         return replace(letter, preview=self._preview(letter.preview), error=MASK, traceback=MASK)
+
+    def whole_letter(self, letter: WholeDeadLetter) -> WholeDeadLetter:
+        """Return it with its document and attributes masked, too."""
+        attributes = self._attributes(letter.attributes)
+        return replace(self.letter(letter), body=self._body(letter.body), attributes=attributes)
+
+    def delivery(self, delivery: PastDelivery) -> PastDelivery:
+        """Return it with its error masked, if it has one, since that may quote any field."""
+        return replace(delivery, error=MASK) if self._fields and delivery.error else delivery
 
     def waiting(self, message: Waiting) -> Waiting:
         """Return it with its body and attributes masked; of an SNS notification nothing is shown."""

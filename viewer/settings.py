@@ -1,8 +1,10 @@
 """What the viewer is told by its environment."""
 
+import ssl
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from pipeline.settings import DatabaseSettings, ResourceName, Seconds, TopicSettings
 
@@ -35,6 +37,17 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
         1_000, description="open streams for one address; behind a proxy all share its address"
     )
 
+    tls_certfile: Path | None = Field(None, description="certificate chain, PEM: the viewer serves HTTPS")
+    tls_keyfile: Path | None = Field(None, description="private key of TLS_CERTFILE, PEM, without a password")
+
+    @model_validator(mode="after")
+    def _certificate_and_key_are_usable(self) -> "ViewerSettings":
+        if (self.tls_certfile is None) != (self.tls_keyfile is None):
+            raise ValueError("TLS_CERTFILE and TLS_KEYFILE should be set both, or neither")
+        if self.tls_certfile and self.tls_keyfile:
+            _try_certificate(self.tls_certfile, self.tls_keyfile)
+        return self
+
     @property
     def redacted_fields(self) -> list[str]:
         """The paths of REDACT."""
@@ -45,3 +58,20 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
         """The addresses of PEERS, by name."""
         pairs = (pair.split("=", 1) for pair in self.peers.split(",") if pair)
         return {name: address.rstrip("/") for name, address in pairs}
+
+
+def _try_certificate(certfile: Path, keyfile: Path) -> None:
+    """Raise ValueError saying what is wrong: gunicorn would fail at every connection instead."""
+    given = f"TLS_CERTFILE={str(certfile)!r} with TLS_KEYFILE={str(keyfile)!r} is not allowed"
+    for path in (certfile, keyfile):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise ValueError(f"{given}: {path} cannot be read: {error.strerror}") from None
+    try:
+        # An empty password, where OpenSSL would ask at the terminal for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile, password="")
+    except ssl.SSLError as error:
+        mismatch = error.reason == "KEY_VALUES_MISMATCH"
+        wrong = "the key is of another certificate" if mismatch else "not PEM, or the key has a password"
+        raise ValueError(f"{given}: {wrong}") from None

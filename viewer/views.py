@@ -19,7 +19,7 @@ def summary_view(message: Summary) -> dict[str, Any]:
 
 
 def whole_view(message: StoredMessage) -> dict[str, Any]:
-    """Return the summary and, of the message: its document as published, its data, and its delivery."""
+    """Return the summary and, of the message: its document, its data, and the delivery that stored it."""
     return {
         **summary_view(message),
         "data": read_data(message.body),

@@ -14,6 +14,8 @@ from viewer.tail import Tail
 
 # However fast messages come, the store is asked only so often.
 LOOK_SECONDS = 0.1
+# What became of stored messages changes without a new one.
+RELOOK_SECONDS = 0.5
 NEAR_MISSES = 5
 
 
@@ -38,15 +40,16 @@ class Found:
 def wait_for(store: Store, tail: Tail, asked: Asked, count: int, seconds: float) -> Found:
     """Return what is asked for, once at least `count` are there, or after so many seconds what there is."""
     deadline = time.monotonic() + seconds
-    while True:
-        found = look(store, tail, asked)
-        left = deadline - time.monotonic()
-        if len(found.messages) >= count or left <= 0:
-            return found
-        tail.pause(min(LOOK_SECONDS, left))
-        tail.wait(found.cursor, left)
-        if tail.stopping:
-            raise Problem(503, "the viewer is stopping; ask again")
+    with tail.following(asked.search) as following:
+        while True:
+            found = look(store, tail, asked)
+            left = deadline - time.monotonic()
+            if len(found.messages) >= count or left <= 0:
+                return found
+            tail.pause(min(LOOK_SECONDS, left))
+            following.wait(found.cursor, left if asked.search.lasting else min(RELOOK_SECONDS, left))
+            if tail.stopping:
+                raise Problem(503, "the viewer is stopping; ask again")
 
 
 def look(store: Store, tail: Tail, asked: Asked) -> Found:

@@ -2,6 +2,14 @@
 
 from datetime import datetime
 
+# What a list says of a message beside its tries, by its status.
+FATES = {"dead": "✖ dead", "failed": "✖ failed", "duplicate": "⇉ twice"}
+
+
+def fate(status: str | None) -> str:
+    """Return what to say of a message with this status, if anything."""
+    return FATES.get(status or "", "")
+
 
 def clock(time: str | None) -> str:
     """Return the time of day of an RFC 3339 time, in UTC: the page turns it into the reader's own."""

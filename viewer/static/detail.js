@@ -2,7 +2,7 @@
 
 import { ask, clock, duration, element, localize, number, shape, size } from "./words.js";
 import { go, onChange, state } from "./state.js";
-import { decode, drawJson, parse } from "./json.js";
+import { decode, drawJson, indented, parse } from "./json.js";
 
 const LARGEST_SHOWN = 256 * 1024; // characters, until more is asked for
 const HEX_BYTES = 4096;
@@ -10,13 +10,18 @@ const HEX_BYTES = 4096;
 const pane = document.getElementById("detail");
 const title = pane.querySelector("h2");
 const facts = pane.querySelector(".facts");
-const content = pane.querySelector(".content");
+export const content = pane.querySelector(".content");
 const picked = pane.querySelector(".picked");
 
 let shown = null;
 let loading = null;
 
-export const current = () => shown;
+let drawn = () => {};
+
+export const current = () => (pane.hidden ? null : shown);
+
+// `listener` is called whenever the content has been drawn anew.
+export const onDraw = (listener) => { drawn = listener; };
 
 export async function show(seq) {
   pane.hidden = !seq;
@@ -38,6 +43,12 @@ export async function show(seq) {
   localize(time);
   facts.replaceChildren(fact("type", shown.type), fact("source", shown.source), time, size(shown.size));
   draw();
+  if (shown.copy_of || shown.copies.length) await linkCopies(shown);
+}
+
+async function linkCopies(message) {
+  const { copyLinks } = await import("./copies.js");
+  if (message === shown) facts.append(...copyLinks(message));
 }
 
 // A value that can be searched for.
@@ -51,7 +62,7 @@ export function addToSearch(name, value, exclude = false) {
   go({ q: [...words, condition].join(" "), tab: "messages" });
 }
 
-function draw() {
+export function draw() {
   for (const tab of pane.querySelectorAll("[role=tab]")) {
     tab.setAttribute("aria-selected", tab.dataset.pane === state.pane);
     tab.tabIndex = tab.dataset.pane === state.pane ? 0 : -1;
@@ -60,6 +71,7 @@ function draw() {
   content.setAttribute("aria-labelledby", `pane-${state.pane}`);
   if (shown) content.replaceChildren(...(PANES[state.pane] ?? PANES.data)(shown));
   content.scrollTop = 0;
+  if (shown) drawn();
 }
 
 // ---- data
@@ -75,11 +87,24 @@ function drawData(message, all = false) {
       " · ", element("a", { href: `api/messages/${message.seq}/body`, download: "" }, "download")));
   }
   if (!root) return [...parts, element("pre", {}, element("bdi", {}, text)), hexButton(message.body)];
-  const event = root.children?.some((node) => node.key === "specversion");
-  const data = event ? root.children.find((node) => node.key === "data") : root;
+  const data = dataOf(root);
   if (!data) return [...parts, element("p", { class: "note" }, "This event carries no data.")];
   if (data.kind === "string") return [...parts, element("pre", {}, element("bdi", {}, decode(data.text)))];
   return [...parts, element("div", { class: "json" }, drawJson(Object.assign(data, { count: root.count }), "data", pick))];
+}
+
+function dataOf(root) {
+  const event = root.children?.some((node) => node.key === "specversion");
+  return event ? root.children.find((node) => node.key === "data") : root;
+}
+
+// The message as text to be searched: its data, or all of it where that is looked at.
+export function searchable() {
+  const { body } = shown;
+  const root = state.pane === "raw" ? null : parse(body);
+  const data = root && dataOf(root);
+  if (!data) return root ? "" : body;
+  return data.kind === "string" ? decode(data.text) : indented(body.slice(data.start, data.end));
 }
 
 function pick(value, path) {
@@ -134,21 +159,32 @@ function table(entries, searchName, searchable = entries.length) {
 // ---- timeline
 
 function steps(message) {
-  const found = [["published", message.time, "by the clock of whoever published it"]];
-  for (const delivery of message.deliveries) {
-    const tries = delivery.receive_count > 1 ? `, try ${delivery.receive_count}` : "";
-    if (delivery.sent_at) found.push(["on the queue", delivery.sent_at, `as SQS message ${delivery.message_id}`]);
-    if (delivery.received_at) found.push([`received${tries}`, delivery.received_at, "by the consumer"]);
-    if (delivery.stored_at) found.push(["stored", delivery.stored_at, `as number ${number(message.seq)}`]);
+  const found = [];
+  const step = (name, time, note, bad = false) => { if (time) found.push({ name, time, note, bad, at: Date.parse(time) }); };
+  const known = new Set();
+  for (const one of message.deliveries) {
+    if (!known.has(one.message_id)) step("on the queue", one.sent_at, `as SQS message ${one.message_id}`);
+    step(one.receive_count > 1 ? `received, try ${one.receive_count}` : "received", one.received_at,
+      one.duplicate ? "a duplicate, which changes nothing" : "by the consumer");
+    step("stored", one.stored_at, `as number ${number(message.seq)}`);
+    step("failed", one.failed_at, `${one.error_type}: ${one.error}`, true);
+    known.add(one.message_id);
   }
-  return found.map(([name, time, note]) => ({ name, time, note, at: Date.parse(time) }));
+  for (const one of message.outcomes) {
+    step("dead", one.dead_at, "no try is left: in the dead-letter queue", true);
+    step("sent back", one.redriven_at, "from the dead-letter queue to the queue");
+    step("handled", one.resolved_at, "at last, without failing");
+  }
+  found.sort((one, other) => (one.time > other.time) - (one.time < other.time)); // as text: microseconds count
+  const { time } = message;
+  return [{ name: "published", time, note: "by the clock of whoever published it", at: Date.parse(time) }, ...found];
 }
 
 function drawTimeline(message) {
   const all = steps(message);
   const items = all.map((step, at) => {
     const gap = at ? (step.at - all[at - 1].at) / 1000 : null;
-    return element("li", {}, element("b", {}, step.name), element("span", { class: "gap" }, duration(gap, "+")),
+    return element("li", { class: step.bad ? "bad" : null }, element("b", {}, step.name), element("span", { class: "gap" }, duration(gap, "+")),
       element("time", { datetime: step.time }, clock(step.time, true)), element("small", {}, step.note));
   });
   return [timelineBar(all), element("ol", { class: "steps" }, ...items),

@@ -1,16 +1,11 @@
 // Keys, for those who would rather not reach for the mouse; off while typing, and for good if that is wanted.
 
-import { element, switchZone } from "./words.js";
+import { switchZone } from "./words.js";
 import { go, state } from "./state.js";
 import { say } from "./detail.js";
 
 const TABS = { m: "messages", d: "dead", w: "waiting", s: "metrics" };
-const HELP = [
-  ["/", "search"], ["j  k", "next, previous message"], ["Enter", "open"], ["Esc", "back"], ["Space", "pause"],
-  ["g m", "messages"], ["g d", "dead letters"], ["g w", "waiting"], ["g s", "metrics"], ["p", "publish"],
-  ["y", "copy the message"], ["l", "copy a link"], ["t", "UTC or your zone"], ["?", "this"],
-];
-const off = () => localStorage.getItem("keys") === "off";
+export const off = () => localStorage.getItem("keys") === "off";
 const dialog = document.getElementById("help");
 let after = ""; // the first key of two
 
@@ -18,7 +13,7 @@ let after = ""; // the first key of two
 export function listen(actions) {
   const all = {
     "/": () => document.getElementById("q").focus(),
-    Escape: () => (dialog.open ? dialog.close() : go(state.m ? { m: "" } : { tab: "messages" })),
+    Escape: back,
     p: () => go({ tab: "publish", m: "" }),
     t: () => say(switchZone()),
     "?": showHelp,
@@ -38,14 +33,13 @@ export function listen(actions) {
   });
 }
 
-function showHelp() {
-  const box = element("input", { id: "keys-off", type: "checkbox", change: () => localStorage.setItem("keys", box.checked ? "off" : "on") });
-  box.checked = off();
-  dialog.replaceChildren(element("h2", {}, "Keys"),
-    element("dl", {}, ...HELP.flatMap(([key, words]) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, words)])),
-    element("p", {}, box, element("label", { for: "keys-off" }, " switch them off")),
-    element("form", { method: "dialog" }, element("button", {}, "Close")));
-  dialog.showModal();
+function back() {
+  const menu = document.querySelector(".menu[open]");
+  if (menu) menu.open = false;
+  else if (dialog.open) dialog.close();
+  else go(state.m ? { m: "" } : { tab: "messages" });
 }
+
+const showHelp = () => import("./help.js").then(({ open }) => open(dialog)).catch((error) => say(error.message));
 
 document.getElementById("help-button").addEventListener("click", showHelp);

@@ -1,12 +1,13 @@
 // The list: newest first, bounded, drawn once a frame. While the reader is elsewhere in it, what arrives is
 // counted and kept back, never lost.
 
-import { ask, clock, duration, element, localize, number } from "./words.js";
+import { FATES, ask, clock, duration, element, localize, number } from "./words.js";
 import { address } from "./state.js";
 
 const LONGEST = 200; // rows in the page; the store has all
 const MOST_ANIMATED = 5; // at once; more would only flicker
 const MOST_IN_FRAME = 20;
+const REVIEW_MS = 3000;
 
 const table = document.getElementById("messages");
 const rows = document.getElementById("rows");
@@ -53,9 +54,17 @@ function makeRow(message) {
   fill(".type .words", message.type);
   fill(".source .words", message.source);
   fill(".latency", duration(message.latency_seconds));
-  fill(".tries", message.receive_count > 1 ? `×${message.receive_count}` : "");
+  mark(row, message);
   if (message.color) row.querySelector("circle").setAttribute("fill", message.color);
   return dress(row);
+}
+
+function mark(row, { status, tries } = {}) {
+  if (!row) return;
+  const [fate, times] = [row.querySelector(".fate"), row.querySelector(".tries")];
+  fate.textContent = FATES[status] ?? "";
+  fate.dataset.status = status ?? "";
+  times.textContent = tries > 1 ? `×${tries}` : "";
 }
 
 // What the server leaves to the browser: the reader's zone and place.
@@ -123,8 +132,9 @@ function foldOldest() {
 export function draw() {
   drawing = false;
   if (isHeld()) return showNews();
-  const batch = waiting.splice(0, MOST_IN_FRAME);
-  kept -= messagesIn(batch);
+  const taken = waiting.splice(0, MOST_IN_FRAME);
+  kept -= messagesIn(taken);
+  const batch = taken.filter((item) => !list.row(item.seq)); // see renew
   const fresh = batch.map((item, at) => item.from === undefined
     ? makeRow(item)
     : makeGap(item, [batch[at - 1]?.time ?? rows.querySelector("time")?.dateTime, (batch[at + 1] ?? waiting[0])?.time]));
@@ -183,6 +193,34 @@ function showWhatIsThere(more = !older.hidden || rows.childElementCount >= page)
   empty.dataset.why = query.size ? "search" : "store";
   older.hidden = !more;
 }
+
+// ---- what becomes of them
+
+async function review() {
+  if (document.hidden || document.body.dataset.tab !== "messages") return;
+  // A search by status finds others without a new message.
+  if (/\bstatus:/i.test(query.get("q"))) await renew();
+  const seqs = list.rows().map((row) => Number(row.dataset.seq));
+  if (!seqs.length) return;
+  const range = new URLSearchParams({ after: Math.max(0, Math.min(...seqs) - 1), before: Math.max(...seqs) + 1 });
+  const { from, statuses } = await ask(`api/messages/statuses?${query}&${range}`);
+  const known = new Map(statuses.map((one) => [one.seq, one]));
+  for (const seq of seqs) if (seq >= from) mark(list.row(seq), known.get(seq));
+}
+
+async function renew() {
+  if (isHeld() || rows.contains(document.activeElement)) return;
+  const asked = query;
+  const { messages } = await ask(`api/messages?${query}&limit=${page}`);
+  const seqs = (some) => some.slice(0, page).join();
+  if (asked !== query || seqs(messages.map(({ seq }) => seq)) === seqs(list.rows().map((row) => row.dataset.seq))) return;
+  const chosen = rows.querySelector(".chosen")?.dataset.seq;
+  rows.replaceChildren(...messages.map(makeRow));
+  list.select(chosen);
+  showWhatIsThere(messages.length === page);
+}
+
+setInterval(() => review().catch(() => {}), REVIEW_MS);
 
 async function showOlder() {
   if (older.disabled) return;

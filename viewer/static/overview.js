@@ -16,7 +16,7 @@ async function poll() {
   try {
     draw(await ask("api/pipeline"));
   } catch (error) {
-    flow.replaceChildren(stage("viewer", "", "down", error.message));
+    flow.replaceChildren(stage("viewer", error.message, "down"));
   }
 }
 

@@ -1,7 +1,7 @@
-// What is shown, as the address says it: search (q), message (m), pane, tab. Every view can be linked to and
+// What is shown, as the address says it: search (q), message (m), pane, tab, dead letter. Every view can be linked to and
 // gone back from.
 
-const DEFAULTS = { q: "", m: "", pane: "data", tab: "messages", window: "5m" };
+const DEFAULTS = { q: "", m: "", pane: "data", tab: "messages", window: "5m", letter: "" };
 const listeners = [];
 
 export let state = read();

@@ -1,7 +1,7 @@
 // The tabs beside the messages. Each is a module of its own, fetched when it is first opened: it exports
 // `open(sheet)`, which draws and returns what ends it.
 
-import { element } from "./words.js";
+import { element, styled } from "./words.js";
 import { address, go, onChange, state } from "./state.js";
 
 const MODULES = {
@@ -10,6 +10,7 @@ const MODULES = {
   metrics: () => import("./metrics.js"),
   publish: () => import("./publish.js"),
 };
+if (document.body.hasAttribute("data-read-only")) delete MODULES.publish;
 const sheet = document.getElementById("sheet");
 let leave = null;
 
@@ -25,10 +26,10 @@ async function open() {
   }
   document.body.dataset.tab = load ? tab : "messages";
   sheet.hidden = !load;
-  if (!load) return;
   sheet.replaceChildren();
+  if (!load) return;
   try {
-    const module = await load();
+    const [module] = await Promise.all([load(), styled()]);
     if (state.tab === tab) leave = module.open(sheet) ?? null;
   } catch (error) {
     sheet.replaceChildren(element("p", { class: "problem" }, error.message));

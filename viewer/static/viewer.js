@@ -1,11 +1,10 @@
 // The page's wiring: the server has painted what is stored; this adds what arrives, and lets the reader move.
 
-import { ask, element, number } from "./words.js";
+import { number } from "./words.js";
 import { address, go, onChange, state } from "./state.js";
 import { follow } from "./live.js";
 import { adopt, hold, list, load, receive, toNewest } from "./list.js";
-import { addToSearch, copy, current, say, show } from "./detail.js";
-import { copyOf, edit, fill, publish } from "./publish.js";
+import { copy, current, say, show } from "./detail.js";
 import { listen } from "./keys.js";
 import "./overview.js";
 import "./tabs.js";
@@ -87,8 +86,6 @@ byId("rows").addEventListener("click", (event) => {
 });
 
 byId("close").addEventListener("click", () => go({ m: "" }));
-byId("copy").addEventListener("click", () => current() && copy(current().body));
-byId("link").addEventListener("click", () => copy(new URL(address(), location.href).href));
 
 function move(step) {
   const rows = list.rows();
@@ -142,21 +139,7 @@ async function search() {
 }
 
 for (const menu of document.querySelectorAll(".menu[data-facet]")) {
-  menu.addEventListener("toggle", () => { if (menu.open) fillMenu(menu).catch((error) => say(error.message)); });
-}
-
-async function fillMenu(menu) {
-  const options = menu.querySelector(".options");
-  options.replaceChildren(element("p", { class: "note" }, "counting …"));
-  const { counted, complete, facets } = await ask(`api/messages/facets?${new URLSearchParams({ q: state.q })}`);
-  const names = Object.keys(facets).filter((name) => name.split(".")[0] === menu.dataset.facet);
-  const choice = (name) => ({ value, count }) => element("p", { class: "choice" },
-    element("button", { title: "search for it (with Alt: exclude it)", click: (event) => addToSearch(name, value, event.altKey) },
-      element("span", { class: "words" }, name.startsWith("attr.") ? `${name.slice(5)} = ${value}` : value), element("small", {}, number(count))),
-    element("button", { class: "exclude", title: `exclude ${value}`, "aria-label": `exclude ${value}`, click: () => addToSearch(name, value, true) }, "−"));
-  options.replaceChildren(...names.flatMap((name) => facets[name].map(choice(name))));
-  if (!options.childElementCount) options.append(element("p", { class: "note" }, "nothing to choose from"));
-  if (!complete) options.append(element("p", { class: "note" }, `of the ${number(counted)} newest`));
+  menu.addEventListener("toggle", () => { if (menu.open) import("./facets.js").then(({ fill }) => fill(menu)).catch((error) => say(error.message)); });
 }
 
 for (const button of document.querySelectorAll("[data-search]")) {
@@ -190,41 +173,28 @@ byId("theme").addEventListener("click", () => {
   say(`theme: ${next}`);
 });
 
-// ---- saved searches, and files of them
+// ---- saved searches
 
-const saved = () => JSON.parse(localStorage.getItem("searches") ?? "[]");
+byId("more").addEventListener("toggle", () => import("./searches.js").then(({ draw }) => draw()).catch((error) => say(error.message)));
+if (localStorage.getItem("notified")) import("./searches.js"); // which watches what they find
 
-function drawSaved() {
-  for (const kind of ["ndjson", "csv"]) {
-    const link = byId(`export-${kind}`);
-    if (link) link.href = `api/messages.${kind}?${new URLSearchParams({ q: state.q })}`;
-  }
-  byId("save").disabled = !state.q;
-  byId("saved").replaceChildren(...saved().map((q) => element("p", { class: "choice" },
-    element("button", { type: "button", class: "words", click: () => go({ q, m: "" }) }, q),
-    element("button", { type: "button", class: "exclude", "aria-label": `forget ${q}`, click: () => keep(saved().filter((one) => one !== q)) }, "×"))));
-}
+// ---- what is done with the message; what is rarely done is fetched when it is
 
-function keep(searches) {
-  localStorage.setItem("searches", JSON.stringify(searches));
-  drawSaved();
-}
-
-byId("more").addEventListener("toggle", drawSaved);
-byId("save").addEventListener("click", () => keep([...new Set([...saved(), state.q])]));
-
-// ---- sending again
-
-byId("resend")?.addEventListener("click", async () => {
-  try {
-    await publish(fill(copyOf(current().body), 1));
+const later = {
+  find: () => import("./find.js").then(({ open }) => open()),
+  resend: () => import("./publish.js").then(({ resend }) => resend(current())).then(() => {
     say("published again, as a message of its own");
     toNewest();
-  } catch (error) {
-    say(`Not sent: ${error.message}`);
-  }
-});
-byId("edit")?.addEventListener("click", () => edit(copyOf(current().body)));
+  }),
+  edit: () => import("./publish.js").then(({ edit }) => edit(current())),
+};
+const act = (name) => current() && later[name]().catch((error) => say(`Not done: ${error.message}`));
+const copyMessage = () => current() && copy(current().body);
+const copyLink = () => copy(new URL(address(), location.href).href);
+
+for (const name of Object.keys(later)) byId(name)?.addEventListener("click", () => act(name));
+byId("copy").addEventListener("click", copyMessage);
+byId("link").addEventListener("click", copyLink);
 byId("copy-command").addEventListener("click", () => copy(byId("command").textContent));
 
 // ---- keys
@@ -233,8 +203,9 @@ listen({
   j: () => move(1),
   k: () => move(-1),
   " ": togglePause,
-  y: () => current() && copy(current().body),
-  l: () => copy(new URL(address(), location.href).href),
+  f: () => act("find"),
+  y: copyMessage,
+  l: copyLink,
 });
 
 // ---- start

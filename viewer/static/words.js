@@ -15,6 +15,8 @@ function length(seconds) {
   return `${whole(86400)} d ${whole(3600, 86400)} h`;
 }
 
+export const FATES = { dead: "✖ dead", failed: "✖ failed", duplicate: "⇉ twice" };
+
 export const number = (value) => value.toLocaleString("en");
 
 export function size(bytes) {
@@ -76,6 +78,14 @@ function dress(made, attributes, children) {
   made.append(...children.filter((child) => child !== null));
   return made;
 }
+
+// The style of what is not seen at first is fetched with the first of it.
+let more = null;
+export const styled = () => (more ??= new Promise((resolve) => {
+  document.head.append(element("link", { rel: "stylesheet", href: "static/sheet.css", load: resolve, error: resolve }));
+}));
+
+export const send = (method, path, body) => ask(path, { method, headers: { "Content-Type": "application/json" }, body });
 
 export async function ask(path, options) {
   let answer;
