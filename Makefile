@@ -22,7 +22,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos bench test-containers lint types format readme lock localstack clean distclean
+.PHONY: help run test chaos bench bench-pipeline bench-viewer test-containers lint types format readme lock localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
@@ -41,8 +41,13 @@ test-containers: $(VENV)/dev.txt ## build the images and run the composed system
 chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## the hard tests at full size: 10,000 messages each
 	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/test_chaos.py $(PYTEST)
 
-bench: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure, beside a bare boto3 loop; writes BENCHMARK.md
+bench: bench-pipeline bench-viewer ## measure both; each writes its part of BENCHMARK.md
+
+bench-pipeline: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure publishing and consuming, beside a bare boto3 loop
 	$(BIN)/python -m tests.bench
+
+bench-viewer: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure the page, the streams and the search
+	$(BIN)/python -m tests.bench_viewer
 
 lint: $(VENV)/dev.txt ## style and likely mistakes
 	$(BIN)/ruff check .

@@ -90,9 +90,7 @@ def _start_services(settings: RunSettings, environment: dict[str, str], started:
                 on_line=_printer(service),
             )
         )
-    started[0].wait_until(
-        lambda: answers(f"http://127.0.0.1:{settings.viewer_port}/health?probe=readiness"), 30
-    )
+    started[0].wait_until(lambda: answers(f"{settings.page}/health?probe=readiness"), 30)
     for process in started:
         if process.exit_status is not None:
             raise NotReady(process.describe_end())
@@ -125,7 +123,7 @@ def _taken(port: int) -> bool:
 
 
 def _welcome(settings: RunSettings, environment: dict[str, str]) -> str:
-    page = f"http://localhost:{settings.viewer_port}"
+    page = settings.page
     return f"""
   Fanout is running ({settings.emulator}).
 

@@ -19,7 +19,13 @@ class RunSettings(BaseSettings):
     consumer_port: Port = Field(5002, description="port of the consumer's /health")
     aws_port: Port = Field(4566, description="port of the emulated AWS")
     emulator: Literal["ministack", "localstack"] = Field("ministack", description="what emulates AWS")
+    tls_certfile: Path | None = Field(None, description="with `TLS_KEYFILE`: the page is served by HTTPS")
     run_folder: Path = Field(Path(".run"), description="where the database and the logs are kept")
+
+    @property
+    def page(self) -> str:
+        """The address of the page."""
+        return f"{'https' if self.tls_certfile else 'http'}://localhost:{self.viewer_port}"
 
     @property
     def ports(self) -> dict[str, int]:

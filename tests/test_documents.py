@@ -73,8 +73,8 @@ def test_every_make_target_of_the_readme_exists_and_says_what_it_does() -> None:
 
 
 def test_every_path_that_the_readme_names_exists() -> None:
-    for link in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
-        assert (ROOT / link).exists(), link
+    for link in re.findall(r"\]\((?!http|#)([^)]+)\)|<img src=\"([^\"]+)\"", README):
+        assert (ROOT / "".join(link)).exists(), link
 
 
 @pytest.mark.parametrize(

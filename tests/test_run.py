@@ -50,8 +50,8 @@ class Run:
 
     def messages(self) -> int:
         try:
-            return len(requests.get(f"{self.url}/api/messages", timeout=5).json()["messages"])
-        except requests.ConnectionError:
+            return len(requests.get(f"{self.url}/api/messages", timeout=5).json().get("messages", []))
+        except (requests.ConnectionError, requests.Timeout):
             return 0
 
     def interrupt(self) -> None:
