@@ -85,13 +85,13 @@ class StoreHandler:
         return {}
 
     def _add(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery, seq in zip(deliveries, self._store.add(deliveries), strict=True):
+        for delivery, added in zip(deliveries, self._store.add(deliveries), strict=True):
             fields = {"message_id": delivery.message.id, "source": delivery.message.source}
-            if seq is None:
-                DUPLICATES.inc()
-                log.info("duplicate", extra={**fields, "receive_count": delivery.receive_count})
+            if isinstance(added, int):
+                log.info("stored", extra={**fields, "seq": added})
             else:
-                log.info("stored", extra={**fields, "seq": seq})
+                DUPLICATES.inc(added == "duplicate")
+                log.info(added, extra={**fields, "receive_count": delivery.receive_count})
 
 
 def _is_outage(error: psycopg.Error) -> bool:

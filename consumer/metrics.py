@@ -5,7 +5,9 @@ from prometheus_client import Counter, Gauge, Histogram
 RECEIVED = Counter("fanout_messages_received", "Deliveries received from the queue")
 HANDLED = Counter("fanout_messages_handled", "Deliveries that every handler took")
 FAILED = Counter("fanout_messages_failed", "Deliveries that a handler failed on", ["reason"])
-DUPLICATES = Counter("fanout_messages_duplicate", "Deliveries of messages that were stored already")
+DUPLICATES = Counter(
+    "fanout_messages_duplicate", "Deliveries of messages that were stored already and had not failed"
+)
 DELETED = Counter("fanout_messages_deleted", "Messages deleted from the queue")
 DEAD_LETTERED = Counter("fanout_messages_dead_lettered", "Messages that failed at their last try")
 PRUNED = Counter("fanout_messages_pruned", "Messages removed from the store for RETENTION_MESSAGES")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
-from typing import Any, LiteralString
+from typing import Any, Literal, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -23,7 +23,7 @@ from psycopg.rows import class_row, dict_row
 from psycopg_pool import ConnectionPool
 
 from pipeline.message import Delivery, storable
-from pipeline.search import EVERYTHING, STATUSES, STATUSES_OF_FEW, Search, index_terms
+from pipeline.search import EVERYTHING, IS_DUPLICATE, STATUSES, STATUSES_OF_FEW, Search, index_terms
 
 CHANNEL = "fanout_messages"
 DELETED = "deleted"  # what a notification says when messages were deleted, not added
@@ -36,6 +36,8 @@ PRUNED_AT_ONCE = 2000
 NEWEST_SEARCHED = 20_000
 
 CONNECT_TIMEOUT_SECONDS = 5
+
+Repeated = Literal["duplicate", "retried"]  # what the delivery of a stored message was
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +134,14 @@ INSERT: LiteralString = """
     ON CONFLICT (identity) DO NOTHING
     RETURNING encode(identity, 'hex'), seq, pg_notify(%s, '')"""
 
-INSERT_DUPLICATES: LiteralString = """
-    INSERT INTO duplicates (seq, message_id, receive_count, sent_at, received_at)
+# Of those that are duplicates it returns the identity; NULL of a next try after a failure.
+INSERT_REPEATED: LiteralString = f"""
+    INSERT INTO duplicates AS d (seq, message_id, receive_count, sent_at, received_at)
     SELECT m.seq, new.message_id, new.receive_count, new.sent_at, new.received_at
     FROM json_to_recordset(%s) AS new (
         identity text, message_id text, receive_count integer, sent_at timestamptz, received_at timestamptz)
-    JOIN messages m ON m.identity = decode(new.identity, 'hex')"""
+    JOIN messages m ON m.identity = decode(new.identity, 'hex')
+    RETURNING (SELECT encode(m.identity, 'hex') FROM messages m WHERE m.seq = d.seq AND {IS_DUPLICATE})"""
 
 # A failure that came to a good end is of interest only beside its message.
 PRUNE: LiteralString = """
@@ -200,10 +204,11 @@ class Store:
             if row != (True,):
                 raise psycopg.OperationalError("the schema is not created yet")
 
-    def add(self, deliveries: Sequence[Delivery]) -> list[int | None]:
-        """Store new messages durably in one transaction; return each one's seq, None for one already there.
+    def add(self, deliveries: Sequence[Delivery]) -> list[int | Repeated]:
+        """Store new messages durably in one transaction; return each one's seq.
 
-        Of one already there only the further delivery is noted. Listeners are notified as it commits.
+        Of one already there only the further delivery is noted, and returned is what that was: the next try
+        of a message that had failed, or a duplicate. Listeners are notified as it commits.
         """
         rows = [_row(delivery) for delivery in deliveries]
         with self.connection() as connection:
@@ -211,9 +216,16 @@ class Store:
             new = {identity: seq for identity, seq, _ in inserted}
             # Of a message that is twice in the batch, the first is the new one.
             seqs = [new.pop(row["identity"], None) for row in rows]
-            if duplicates := [row for row, seq in zip(rows, seqs, strict=True) if seq is None]:
-                connection.execute(INSERT_DUPLICATES, [json.dumps(duplicates)])
-        return seqs
+            repeated = [row for row, seq in zip(rows, seqs, strict=True) if seq is None]
+            if not repeated:
+                return seqs
+            duplicates = {
+                identity for (identity,) in connection.execute(INSERT_REPEATED, [json.dumps(repeated)])
+            }
+        return [
+            seq or ("duplicate" if row["identity"] in duplicates else "retried")
+            for row, seq in zip(rows, seqs, strict=True)
+        ]
 
     def prune(self, keep: int) -> int:
         """Remove all but the newest `keep` messages, in short transactions; return how many were removed.

@@ -11,6 +11,7 @@ from typing import cast
 import psycopg
 import pytest
 from botocore.exceptions import ClientError
+from prometheus_client import REGISTRY
 
 from consumer.faults import FaultInjector, parse_faults
 from consumer.handler import Failures, StoreHandler, Unavailable, one_by_one
@@ -44,6 +45,17 @@ def publish(names: Names, count: int) -> None:
 
 def stored(store: Store) -> list[str]:
     return sorted(message.preview for message in store.find(limit=500))
+
+
+class FailingOnce:
+    """A handler that fails the first time it is called."""
+
+    def __init__(self) -> None:
+        self._called = False
+
+    def __call__(self, deliveries: Sequence[Delivery]) -> Failures:
+        already, self._called = self._called, True
+        return {} if already else dict.fromkeys(range(len(deliveries)), ValueError("not yet"))
 
 
 def test_messages_are_stored_and_deleted(names: Names, store: Store) -> None:
@@ -80,6 +92,28 @@ def test_a_message_sent_twice_is_stored_once_and_noted_as_a_duplicate(ministack:
     assert stored(store) == ["twice"]
     with store.connection() as connection:
         assert connection.execute("SELECT count(*) FROM duplicates").fetchone() == (1,)
+
+
+def test_the_next_try_of_what_failed_after_it_was_stored_is_no_duplicate(
+    ministack: Names, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = new_message("/tests", "test.message", {"text": "again"}).body
+    consumer = TestConsumer(ministack, store, StoreHandler(store), FailingOnce())
+    caplog.set_level("INFO", "consumer.handler")
+    counted = REGISTRY.get_sample_value("fanout_messages_duplicate_total") or 0
+
+    def said() -> list[str]:
+        return [record.message for record in caplog.records if record.name == "consumer.handler"]
+
+    send(ministack, body)
+    consumer.take(2)
+    assert said() == ["stored", "retried"]
+    assert REGISTRY.get_sample_value("fanout_messages_duplicate_total") == counted
+
+    send(ministack, body)
+    consumer.take(1)
+    assert said() == ["stored", "retried", "duplicate"]
+    assert REGISTRY.get_sample_value("fanout_messages_duplicate_total") == counted + 1
 
 
 @pytest.mark.parametrize(
