@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
-from typing import Any, Literal, LiteralString
+from typing import Any, Literal, LiteralString, TypeVar
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row, dict_row
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow, class_row, dict_row
 from psycopg_pool import ConnectionPool
 
 from pipeline.message import Delivery, storable
@@ -36,7 +38,10 @@ PRUNED_AT_ONCE = 2000
 NEWEST_SEARCHED = 20_000
 
 CONNECT_TIMEOUT_SECONDS = 5
+# A server that hangs breaks no connection: this is how long a statement may take, well below STALL_SECONDS.
+ANSWER_SECONDS = 15.0
 
+Result = TypeVar("Result")
 Repeated = Literal["duplicate", "retried"]  # what the delivery of a stored message was
 
 
@@ -134,13 +139,15 @@ INSERT: LiteralString = """
     ON CONFLICT (identity) DO NOTHING
     RETURNING encode(identity, 'hex'), seq, pg_notify(%s, '')"""
 
-# Of those that are duplicates it returns the identity; NULL of a next try after a failure.
+# Not noted is what was stored by this very delivery, though its consumer was never told. Of those that are
+# duplicates it returns the identity; NULL of a next try after a failure.
 INSERT_REPEATED: LiteralString = f"""
     INSERT INTO duplicates AS d (seq, message_id, receive_count, sent_at, received_at)
     SELECT m.seq, new.message_id, new.receive_count, new.sent_at, new.received_at
     FROM json_to_recordset(%s) AS new (
         identity text, message_id text, receive_count integer, sent_at timestamptz, received_at timestamptz)
     JOIN messages m ON m.identity = decode(new.identity, 'hex')
+    WHERE (m.message_id, m.received_at) <> (new.message_id, new.received_at)
     RETURNING (SELECT encode(m.identity, 'hex') FROM messages m WHERE m.seq = d.seq AND {IS_DUPLICATE})"""
 
 # A failure that came to a good end is of interest only beside its message.
@@ -157,14 +164,40 @@ PRUNE: LiteralString = """
     SELECT count(*) FROM removed"""
 
 
+class _Connection(psycopg.Connection[TupleRow]):
+    """A connection that gives up on a statement that is not answered in time."""
+
+    answer_seconds: float | None = ANSWER_SECONDS
+
+    def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
+        """Wait for the server as psycopg does, but not without end."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.answer_seconds)
+        except psycopg.OperationalError:
+            if self.info.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.close()  # what it says later would be taken for the answer to the next statement
+            reason = f"PostgreSQL has not answered for {self.answer_seconds:g} s"
+            raise psycopg.OperationalError(reason) from None
+
+
 class Store:
     """Messages in PostgreSQL. Every method raises psycopg.OperationalError while it cannot be reached."""
 
-    def __init__(self, database_url: str, max_connections: int = 10) -> None:
-        """Connect nothing yet: connections are opened when they are first needed."""
+    def __init__(
+        self, database_url: str, max_connections: int = 10, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        """Connect nothing yet: connections are opened when they are first needed.
+
+        A server that does not answer a statement in `answer_seconds` cannot be reached, either.
+        """
         self._url = database_url
+        self._answer_seconds = answer_seconds
         self._pool = ConnectionPool(
             database_url,
+            connection_class=_Connection,
             kwargs={"autocommit": True, **_connection_options()},
             min_size=0,
             max_size=max_connections,
@@ -177,15 +210,19 @@ class Store:
         self._pool.open()
 
     @contextlib.contextmanager
-    def connection(self) -> Iterator[psycopg.Connection]:
-        """Lend a connection; statements commit one by one, unless `connection.transaction()` joins some."""
-        try:
-            with self._pool.connection() as connection:
+    def connection(self, *, patient: bool = False) -> Iterator[psycopg.Connection[TupleRow]]:
+        """Lend a connection; statements commit one by one, unless `connection.transaction()` joins some.
+
+        `patient` is for what may rightly take longer than any answer should.
+        """
+        with self._pool.connection() as connection:
+            connection.answer_seconds = None if patient else self._answer_seconds
+            try:
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError):
-            # When the server went away, so did the pool's other connections: let no further call meet them.
-            self._pool.check()
-            raise
+            finally:
+                if connection.closed:
+                    # So are the pool's others, when the server went away: let no further call meet them.
+                    self._pool.drain()
 
     def close(self) -> None:
         """Close every connection."""
@@ -193,7 +230,7 @@ class Store:
 
     def create_schema(self) -> None:
         """Create what is missing; safe while other processes do the same."""
-        with self.connection() as connection, connection.transaction():
+        with self.connection(patient=True) as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
             connection.execute(resources.files("pipeline").joinpath("schema.sql").read_bytes())
 
@@ -207,8 +244,8 @@ class Store:
     def add(self, deliveries: Sequence[Delivery]) -> list[int | Repeated]:
         """Store new messages durably in one transaction; return each one's seq.
 
-        Of one already there only the further delivery is noted, and returned is what that was: the next try
-        of a message that had failed, or a duplicate. Listeners are notified as it commits.
+        Of one already there only the further delivery is noted, and returned is what that was: a duplicate,
+        or the next try of a message that had failed. Listeners are notified as it commits.
         """
         rows = [_row(delivery) for delivery in deliveries]
         with self.connection() as connection:
@@ -307,7 +344,7 @@ class Store:
     def delete(self, wanted: Search) -> int:
         """Delete what is found; return how many messages that were. Listeners are notified as it commits."""
         query = sql.SQL("DELETE FROM messages m WHERE {}").format(wanted.sql)
-        with self.connection() as connection, connection.transaction():
+        with self.connection(patient=True) as connection, connection.transaction():
             connection.execute(f"NOTIFY {CHANNEL}, '{DELETED}'")
             return connection.execute(query).rowcount
 
@@ -409,7 +446,7 @@ class Store:
         They say "" where messages were added and DELETED where some were deleted. It uses a connection of its
         own. What happens from the moment of entering on is not missed.
         """
-        with psycopg.connect(self._url, autocommit=True, **_connection_options()) as connection:
+        with _Connection.connect(self._url, autocommit=True, **_connection_options()) as connection:
             connection.execute(f"LISTEN {CHANNEL}")
             yield lambda seconds: {
                 notification.payload for notification in connection.notifies(timeout=seconds, stop_after=1)

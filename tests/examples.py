@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,3 +54,9 @@ def raw_arrival(
         received_at=now,
         attributes=attributes or {},
     )
+
+
+def arrived_again(delivery: Delivery) -> Delivery:
+    """Return a delivery of the same message by another message of SQS: it was published twice."""
+    now = datetime.now(UTC)
+    return replace(delivery, message_id=str(uuid.uuid4()), sent_at=now, received_at=now)

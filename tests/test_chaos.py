@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from botocore.exceptions import ClientError
@@ -174,6 +175,20 @@ class MortalPostgres:
     def stop(self) -> None:
         stop_all([self._process], 10)
 
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """For as long as the block lasts it answers nothing, and breaks no connection."""
+        main = psutil.Process(self._process.pid)
+        main.suspend()  # first, so that the others stay the same
+        others = main.children()
+        for other in others:
+            other.suspend()
+        try:
+            yield
+        finally:
+            for process in (*others, main):
+                process.resume()
+
 
 @pytest.fixture
 def mortal_postgres() -> Iterator[MortalPostgres]:
@@ -214,6 +229,38 @@ def test_an_outage_of_postgresql_loses_nothing_and_costs_no_try(
     counter = TestConsumer(names, store)
     wait_for(lambda: counter.left_in_queue() == 0, seconds=30, what="an empty queue")
     assert counter.dead() == 0
+    with store.connection() as connection:
+        assert connection.execute("SELECT max(receive_count) FROM messages").fetchone() == (1,)
+    store.close()
+
+
+def test_a_postgresql_that_hangs_is_an_outage_and_no_stall(
+    ministack: Names, mortal_postgres: MortalPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As with the figures of the real service, they are together less than a stall.
+    monkeypatch.setattr("pipeline.store.CONNECT_TIMEOUT_SECONDS", 1)
+    stall_seconds, store = 4, Store(mortal_postgres.url, answer_seconds=1)
+    store.create_schema()
+    topic = Topic(sns_client(), ministack.topic)
+    consumer = TestConsumer(ministack, store, stall_seconds=stall_seconds)
+    loop = threading.Thread(target=consumer.poller.run)
+    loop.start()
+    publish_all(topic, before := messages(20, "before"))
+    wait_for(lambda: len(stored_ids(store)) == 20)
+
+    with mortal_postgres.hanging():
+        publish_all(topic, meanwhile := messages(20, "meanwhile"))
+        hangs_until = time.monotonic() + 2 * stall_seconds
+        while time.monotonic() < hangs_until:
+            assert consumer.health.liveness()[1] == 200
+            threading.Event().wait(0.05)
+        assert consumer.left_in_queue() > 0
+
+    wait_for(lambda: consumer.left_in_queue() == 0)
+    assert consumer.health.liveness()[1] == 200
+    consumer.stop.set()
+    loop.join()
+    assert_stored_once(store, [message.id for message in before + meanwhile])
     with store.connection() as connection:
         assert connection.execute("SELECT max(receive_count) FROM messages").fetchone() == (1,)
     store.close()

@@ -18,7 +18,7 @@ from pipeline.failures import FailedTry, FailureLog
 from pipeline.message import Delivery
 from pipeline.search import LONGEST_SEARCH, MOST_TERMS, SearchError, index_terms, parse_search
 from pipeline.store import Store, Summary
-from tests.examples import arrival, raw_arrival
+from tests.examples import arrival, arrived_again, raw_arrival
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -213,7 +213,7 @@ def fates(store: Store) -> Store:
     fail(sent["being retried"], 2)
     fail(sent["handled at last"], 1)
     again = replace(sent["handled at last"], receive_count=2, received_at=datetime.now(UTC))
-    store.add([again, sent["came twice"]])
+    store.add([again, arrived_again(sent["came twice"])])
     log.resolve([again])
     return store
 

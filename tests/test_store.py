@@ -2,14 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
+import psycopg
 import pytest
 
 from pipeline.failures import FailedTry, FailureLog
 from pipeline.message import storable
 from pipeline.search import parse_search
 from pipeline.store import Store
-from tests.examples import arrival
+from tests.examples import arrival, arrived_again
 
 
 def test_everybody_may_create_the_schema_at_once(database_url: str) -> None:
@@ -29,12 +31,32 @@ def test_a_database_without_schema_is_not_ready_yet(database_url: str) -> None:
     store.close()
 
 
+def test_a_statement_that_is_not_answered_in_time_is_given_up(database_url: str) -> None:
+    store = Store(database_url, answer_seconds=0.3)
+    with (
+        pytest.raises(psycopg.OperationalError, match=r"has not answered for 0\.3 s"),
+        store.connection() as connection,
+    ):
+        connection.execute("SELECT 'too late' FROM pg_sleep(30)")
+
+    with store.connection() as connection:
+        assert connection.execute("SELECT 'in time'").fetchone() == ("in time",)
+    with store.connection(patient=True) as connection:
+        assert connection.execute("SELECT 'late' FROM pg_sleep(0.6)").fetchone() == ("late",)
+    store.close()
+
+
 def test_the_same_message_is_stored_once_by_all_consumers_together(store: Store, database_url: str) -> None:
     deliveries = [arrival(number) for number in range(50)]
     others = [Store(database_url) for _ in range(4)]
 
+    def add(number: int) -> list[Any]:
+        return others[number % 4].add([arrived_again(delivery) for delivery in deliveries])
+
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda number: others[number % 4].add(deliveries), range(12)))
+        answers = list(
+            pool.map(lambda number: others[number % 4].add(list(map(arrived_again, deliveries))), range(12))
+        )
 
     new = [seq for seqs in answers for seq in seqs if isinstance(seq, int)]
     assert len(new) == len(set(new)) == 50
@@ -48,11 +70,23 @@ def test_the_same_message_is_stored_once_by_all_consumers_together(store: Store,
 def test_of_a_message_twice_in_a_batch_the_second_is_the_duplicate(store: Store) -> None:
     first, twice, last = arrival("first"), arrival("twice"), arrival("last")
 
-    seqs = store.add([first, twice, twice, last])
+    seqs = store.add([first, twice, arrived_again(twice), last])
 
     assert seqs[2] == "duplicate"
     assert [message.preview for message in store.find(limit=10)] == ["last", "twice", "first"]
     assert seqs[0] < seqs[1] < seqs[3]  # type: ignore[operator]
+
+
+def test_a_delivery_that_is_stored_once_more_is_no_duplicate(store: Store) -> None:
+    """As after an outage: what was stored just before it, the consumer was not told of."""
+    delivery = arrival("once")
+    store.add([delivery])
+
+    assert store.add([delivery]) == ["retried"]
+
+    with store.connection() as connection:
+        assert connection.execute("SELECT count(*) FROM duplicates").fetchone() == (0,)
+    assert [message.status for message in store.find(limit=10)] == [None]
 
 
 def test_settling_the_index_leaves_nothing_for_an_insert_to_do(store: Store) -> None:
