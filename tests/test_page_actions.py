@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from pipeline.faults import FaultShare
 from pipeline.store import Store
@@ -97,6 +97,79 @@ def test_a_browser_that_blocks_notifications_is_said_to(page: Page, viewed: View
 
     expect(page.locator("#said")).to_contain_text("The browser blocks notifications")
     expect(page.get_by_role("button", name="notify of red")).to_have_attribute("aria-pressed", "false")
+
+
+def hold(page: Page, address: str) -> list[Route]:
+    """Return the requests for this address, as they come; none is answered until the test lets it go on."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(address, keep)
+    return held
+
+
+def test_what_was_chosen_last_is_shown_however_late_its_parts_come(page: Page, viewed: Viewed) -> None:
+    viewed.store.add([arrival({"n": "first"}), arrival({"n": "second"})])
+    held = hold(page, "**/static/panes.js")
+    open_page(page, viewed)
+    title, content = page.locator("#detail h2"), page.locator("#detail .content")
+    expect(content).to_contain_text("second")
+
+    page.get_by_role("tab", name="Timeline").click()
+    expect(page.get_by_role("tab", name="Timeline")).to_have_attribute("aria-selected", "true")
+    with page.expect_response("**/api/messages/*"):
+        page.locator("tr.message").last.click()
+    expect(page.locator("tr.message [aria-current]")).to_contain_text("first")
+    expect(content).to_contain_text("second")  # the title too: nothing stands there empty, or half
+    expect(title).to_contain_text("second")
+    page.get_by_role("tab", name="Raw").click()
+    held[0].continue_()
+
+    expect(title).to_contain_text("first")
+    expect(content).to_contain_text("as published")
+    expect(content).to_contain_text('"first"')
+
+
+def test_a_pane_that_comes_too_late_is_not_shown(page: Page, viewed: Viewed) -> None:
+    viewed.store.add([arrival({"n": "first"})])
+    held = hold(page, "**/static/panes.js")
+    open_page(page, viewed)
+    content = page.locator("#detail .content")
+
+    page.get_by_role("tab", name="Timeline").click()
+    page.get_by_role("tab", name="Data").click()
+    with page.expect_response("**/static/panes.js"):
+        held[0].continue_()
+    expect(page.get_by_role("tab", name="Data")).to_have_attribute("aria-selected", "true")
+
+    expect(content.locator(".json")).to_be_visible()
+    expect(content.locator(".steps")).to_have_count(0)
+
+
+def test_a_message_left_for_another_one_never_says_that_it_failed(page: Page, viewed: Viewed) -> None:
+    slow, next_one, _ = viewed.store.add([arrival("slow"), arrival("middle"), arrival("quick")])
+    page.route(f"**/api/messages/{slow}", lambda _: None)  # never answered
+    open_page(page, viewed)
+    title = page.locator("#detail h2")
+    expect(title).to_have_text("quick")
+    page.evaluate(
+        """() => {
+            globalThis.titles = [];
+            const title = document.querySelector("#detail h2");
+            new MutationObserver(() => titles.push(title.textContent)).observe(title, { childList: true });
+        }"""
+    )
+
+    page.locator("tr.message").last.click()
+    page.locator("tr.message").nth(1).click()
+    expect(title).to_have_text("middle")
+    page.locator("tr.message").last.click()
+    page.locator("tr.message").nth(1).click()
+    expect(page).to_have_url(re.compile(f"m={next_one}$"))
+
+    assert page.evaluate("titles") == ["middle"]
 
 
 def test_what_is_folded_away_in_a_megabyte_is_found(page: Page, viewed: Viewed) -> None:

@@ -1,11 +1,14 @@
-// The values there are in a search, with their counts, to choose from.
+// What the menus beside the search offer: the values there are in it, with their counts, and times.
 
 import { ask, element, number } from "./words.js";
-import { state } from "./state.js";
+import { go, state } from "./state.js";
 import { addToSearch } from "./detail.js";
+
+const TIMES = { "5m": "last 5 minutes", "1h": "last hour", "1d": "last day", "": "any time" };
 
 export async function fill(menu) {
   const options = menu.querySelector(".options");
+  if (menu.dataset.facet === "time") return options.replaceChildren(...Object.entries(TIMES).map(since));
   options.replaceChildren(element("p", { class: "note" }, "counting …"));
   const { counted, complete, facets } = await ask(`api/messages/facets?${new URLSearchParams({ q: state.q })}`);
   const names = Object.keys(facets).filter((name) => name.split(".")[0] === menu.dataset.facet);
@@ -16,4 +19,12 @@ export async function fill(menu) {
   options.replaceChildren(...names.flatMap((name) => facets[name].map(choice(name))));
   if (!options.childElementCount) options.append(element("p", { class: "note" }, "nothing to choose from"));
   if (!complete) options.append(element("p", { class: "note" }, `of the ${number(counted)} newest`));
+}
+
+function since([age, words]) {
+  const search = () => {
+    const others = state.q.split(" ").filter((word) => word && !word.startsWith("after:"));
+    go({ q: [...others, ...(age ? [`after:${age}`] : [])].join(" ") });
+  };
+  return element("p", { class: "choice" }, element("button", { type: "button", click: search }, words));
 }

@@ -3,10 +3,13 @@
 
 import { element, number, styled } from "./words.js";
 import { state, go } from "./state.js";
-import { content, draw, onDraw, searchable } from "./detail.js";
+import { TOKEN, decode, parse } from "./json.js";
+import { dataOf } from "./data.js";
+import { content, draw, onDraw, shown } from "./detail.js";
 
 const MOST_MARKED = 1000; // around the one looked at
 const BLOCK_LINES = 200;
+const DEEPEST_INDENT = 40;
 const PANES = ["data", "raw"];
 
 const box = element("input", { "aria-label": "Find in the message", placeholder: "Find in the message", input: search, keydown: move });
@@ -48,6 +51,38 @@ function search() {
   places = Array.from(whole.matchAll(new RegExp(words, "giu")), (found) => [found.index, found.index + found[0].length]);
   at = 0;
   show();
+}
+
+// The message as text to be searched: its data, or all of it where that is looked at.
+function searchable() {
+  const { body } = shown;
+  const root = state.pane === "raw" ? null : parse(body);
+  const data = root && dataOf(root);
+  if (!data) return root ? "" : body;
+  return data.kind === "string" ? decode(data.text) : indented(body.slice(data.start, data.end));
+}
+
+// Returns JSON, which the text is, laid out a value a line, its strings readable.
+function indented(text) {
+  const lines = [];
+  let line = "";
+  let depth = 0;
+  const wrap = () => {
+    lines.push(line);
+    line = "  ".repeat(Math.min(depth, DEEPEST_INDENT));
+  };
+  TOKEN.lastIndex = 0;
+  while (TOKEN.lastIndex < text.length) {
+    const [, sign, string, scalar] = TOKEN.exec(text);
+    const closes = sign === "}" || sign === "]";
+    depth += (sign === "{" || sign === "[") - closes;
+    if (closes && line.trim()) wrap();
+    else if (closes) line = lines.pop(); // empty
+    line += string ? `"${decode(string)}"` : sign ?? scalar;
+    if (sign === ":") line += " ";
+    else if (sign && !closes) wrap();
+  }
+  return [...lines, line].join("\n");
 }
 
 function lay(all) {

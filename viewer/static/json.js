@@ -4,10 +4,9 @@
 
 import { element, number } from "./words.js";
 
-const TOKEN = /\s*(?:([{}[\],:])|("(?:[^"\\]|\\[^])*")|(-?\d[\d.eE+-]*|true|false|null)|([^]))/y;
+export const TOKEN = /\s*(?:([{}[\],:])|("(?:[^"\\]|\\[^])*")|(-?\d[\d.eE+-]*|true|false|null)|([^]))/y;
 const OPENED_DEPTH = 3;
 const MOST_OPENED = 300; // nodes; beyond, only the first level stands open
-const DEEPEST_INDENT = 40;
 const CHILDREN_AT_ONCE = 100;
 
 // Returns the root node, or null if the text is not JSON. A text that was cut off is read as far as it goes.
@@ -60,29 +59,6 @@ export function decode(string) {
   }
 }
 
-// Returns JSON, which the text is, laid out a value a line, its strings readable.
-export function indented(text) {
-  const lines = [];
-  let line = "";
-  let depth = 0;
-  const wrap = () => {
-    lines.push(line);
-    line = "  ".repeat(Math.min(depth, DEEPEST_INDENT));
-  };
-  TOKEN.lastIndex = 0;
-  while (TOKEN.lastIndex < text.length) {
-    const [, sign, string, scalar] = TOKEN.exec(text);
-    const closes = sign === "}" || sign === "]";
-    depth += (sign === "{" || sign === "[") - closes;
-    if (closes && line.trim()) wrap();
-    else if (closes) line = lines.pop(); // empty
-    line += string ? `"${decode(string)}"` : sign ?? scalar;
-    if (sign === ":") line += " ";
-    else if (sign && !closes) wrap();
-  }
-  return [...lines, line].join("\n");
-}
-
 // Draws the node; `pick(node, path)` is called when the reader chooses a value.
 export function drawJson(root, path, pick) {
   const openedDepth = (root.count ?? 0) > MOST_OPENED ? 1 : OPENED_DEPTH;
@@ -98,7 +74,7 @@ export function drawJson(root, path, pick) {
     const details = element("details", {},
       element("summary", {}, key ?? "", colon ?? "", element("span", { class: "sign" }, open),
         element("span", { class: "folded" }, ` ${number(node.children.length)} … ${close}`)),
-      inner, element("div", { class: "sign close" }, close));
+      inner, element("div", { class: "sign" }, close));
     const fill = () => { if (!inner.childElementCount) drawChildren(node, at, depth, inner, 0); };
     details.addEventListener("toggle", fill);
     if (depth < openedDepth) {

@@ -20,7 +20,6 @@ const page = Number(table.dataset.page);
 
 let query = "";
 let waiting = []; // received, not drawn, oldest first: messages and gaps
-let kept = 0; // how many of them are messages, those in gaps too
 let longest = LONGEST; // more, once the reader has asked for older ones
 let held = false; // on purpose
 let drawing = false;
@@ -31,18 +30,18 @@ export const list = {
   rows: () => [...rows.querySelectorAll(".message")],
   row: (seq) => rows.querySelector(`.message[data-seq="${seq}"]`),
   select(seq) {
-    const before = rows.querySelector(".chosen");
-    before?.classList.remove("chosen");
-    before?.querySelector("a").removeAttribute("aria-current");
-    const row = list.row(seq);
-    row?.classList.add("chosen");
-    row?.querySelector("a").setAttribute("aria-current", "true");
+    for (const row of [rows.querySelector(".chosen"), list.row(seq)]) {
+      if (!row) continue;
+      const chosen = row.dataset.seq === seq;
+      row.classList.toggle("chosen", chosen);
+      row.querySelector("a").ariaCurrent = chosen ? "true" : null;
+    }
   },
 };
 
 // ---- one row
 
-function makeRow(message) {
+export function makeRow(message) {
   const row = template.content.firstElementChild.cloneNode(true);
   const fill = (name, text) => { row.querySelector(name).textContent = text; };
   row.dataset.seq = message.seq;
@@ -74,25 +73,23 @@ function dress(row) {
   return row;
 }
 
-function makeGap(gap, times) {
+export function makeGap(gap, [since, until]) {
   const count = gap.count === null ? "more" : `${number(gap.count)} more`;
-  const span = times.every(Boolean) ? ` between ${clock(times[0])} and ${clock(times[1])}` : "";
-  const button = element("button", { click: () => fillGap(row, gap) }, `… ${count}${span} · show`);
+  const span = since && until ? ` between ${clock(since)} and ${clock(until)}` : "";
+  const button = element("button", { click: () => fetchOlder(button, ({ fillGap }) => fillGap(row, gap)) }, `… ${count}${span} · show`);
   const row = element("tr", { class: "passed", "data-from": gap.from, "data-to": gap.to },
     element("td", { colspan: 8 }, button));
   return row;
 }
 
-async function fillGap(row, gap) {
-  row.querySelector("button").disabled = true;
-  const { messages } = await ask(`api/messages?${query}&after=${gap.from - 1}&before=${gap.to + 1}&limit=200`);
-  const found = messages.map(makeRow);
-  longest = Math.max(longest, rows.childElementCount + found.length);
-  const left = gap.count === null ? null : gap.count - found.length;
-  if (found.length === 200 && left !== 0) {
-    found.push(makeGap({ from: gap.from, to: messages.at(-1).seq - 1, count: left }, []));
+async function fetchOlder(button, work) {
+  if (button.disabled) return;
+  button.disabled = true;
+  try {
+    await work(await import("./older.js"));
+  } finally {
+    button.disabled = false;
   }
-  row.replaceWith(...found);
 }
 
 // ---- what arrives
@@ -104,9 +101,7 @@ function isHeld() {
 }
 
 export function receive(item) {
-  const gap = item.from !== undefined;
   waiting.push(item);
-  kept += gap ? item.count ?? 0 : 1;
   if (waiting.length > LONGEST) foldOldest();
   schedule();
 }
@@ -133,7 +128,6 @@ export function draw() {
   drawing = false;
   if (isHeld()) return showNews();
   const taken = waiting.splice(0, MOST_IN_FRAME);
-  kept -= messagesIn(taken);
   const batch = taken.filter((item) => !list.row(item.seq)); // see renew
   const fresh = batch.map((item, at) => item.from === undefined
     ? makeRow(item)
@@ -147,8 +141,9 @@ export function draw() {
 }
 
 function showNews() {
-  news.hidden = !kept || !isHeld();
-  news.textContent = `▲ ${number(kept)} new${held ? " (paused)" : ""}`;
+  const count = messagesIn(waiting);
+  news.hidden = !count || !isHeld();
+  news.textContent = `▲ ${number(count)} new${held ? " (paused)" : ""}`;
 }
 
 export function hold(on) {
@@ -169,21 +164,33 @@ scroller.addEventListener("scroll", () => { if (scroller.scrollTop <= 8 && waiti
 
 // ---- what is there
 
+export const fetchPage = (more = "", limit = page) => ask(`api/messages?${query}&limit=${limit}${more}`);
+
+// What the reader has asked for stays, however long the list becomes; `fetched` is the size of an older page.
+export function grow(add, fetched) {
+  add();
+  longest = Math.max(longest, rows.childElementCount);
+  if (fetched !== undefined) showWhatIsThere(fetched === page);
+}
+
 export async function load(q) {
-  query = new URLSearchParams(q ? { q } : {});
-  const { messages, cursor } = await ask(`api/messages?${query}&limit=${page}`);
+  query = new URLSearchParams(q && { q });
+  const { messages, cursor } = await fetchPage();
   waiting = [];
-  kept = 0;
   longest = LONGEST;
-  rows.replaceChildren(...messages.map(makeRow));
   table.dataset.newest = cursor;
   scroller.scrollTop = 0;
-  showWhatIsThere(messages.length === page);
+  replace(messages);
   showNews();
 }
 
+function replace(messages) {
+  rows.replaceChildren(...messages.map(makeRow));
+  showWhatIsThere(messages.length === page);
+}
+
 export function adopt(q) {
-  query = new URLSearchParams(q ? { q } : {});
+  query = new URLSearchParams(q && { q });
   for (const row of list.rows()) dress(row);
   showWhatIsThere(rows.childElementCount === page);
 }
@@ -211,30 +218,17 @@ async function review() {
 async function renew() {
   if (isHeld() || rows.contains(document.activeElement)) return;
   const asked = query;
-  const { messages } = await ask(`api/messages?${query}&limit=${page}`);
+  const { messages } = await fetchPage();
   const seqs = (some) => some.slice(0, page).join();
   if (asked !== query || seqs(messages.map(({ seq }) => seq)) === seqs(list.rows().map((row) => row.dataset.seq))) return;
   const chosen = rows.querySelector(".chosen")?.dataset.seq;
-  rows.replaceChildren(...messages.map(makeRow));
+  replace(messages);
   list.select(chosen);
-  showWhatIsThere(messages.length === page);
 }
 
 setInterval(() => review().catch(() => {}), REVIEW_MS);
 
-async function showOlder() {
-  if (older.disabled) return;
-  older.disabled = true;
-  try {
-    const last = rows.lastElementChild;
-    const { messages } = await ask(`api/messages?${query}&limit=${page}&before=${last.dataset.from ?? last.dataset.seq}`);
-    rows.append(...messages.map(makeRow));
-    longest = Math.max(longest, rows.childElementCount);
-    showWhatIsThere(messages.length === page);
-  } finally {
-    older.disabled = false;
-  }
-}
+const showOlder = () => fetchOlder(older, (module) => module.showOlder(rows));
 
 older.addEventListener("click", showOlder);
 // Reached by scrolling, not merely in sight because the list is short.

@@ -9,8 +9,9 @@ const MOST_TO_FETCH = 2000;
 // Calls `receive(item)` for each message, and for each gap ({from, to, count}), once and in order; `show(state,
 // why)` when the connection changes. Returns a function that ends it.
 export function follow({ q, after, receive, show }) {
-  const query = new URLSearchParams(q ? { q } : {});
-  const channel = new BroadcastChannel(`fanout ${location.pathname} ${q}`);
+  const query = new URLSearchParams(q && { q });
+  const name = `fanout ${location.pathname} ${q}`; // of what the tabs share
+  const channel = new BroadcastChannel(name);
   const end = new AbortController();
   let newest = after;
   let leads = false;
@@ -63,50 +64,40 @@ export function follow({ q, after, receive, show }) {
   function lead() {
     leads = true;
     last = newest;
-    let silence = setTimeout(() => { source.close(); poll(); }, SILENCE_MS);
+    const silence = setTimeout(poll, SILENCE_MS);
     source = new EventSource(`api/stream?${query}&after=${newest}&gaps=1`);
-    const pass = (event) => {
-      const item = JSON.parse(event.data);
-      channel.postMessage({ item, previous: last });
-      accept(item, last);
-      last = item.to ?? item.seq;
-    };
     source.addEventListener("ready", () => { clearTimeout(silence); tell("live"); });
-    source.addEventListener("message", pass);
-    source.addEventListener("gap", pass);
+    for (const type of ["message", "gap"]) source.addEventListener(type, ({ data }) => pass(JSON.parse(data)));
     source.addEventListener("error", () => {
       clearTimeout(silence);
-      tell("reconnecting");
       // After a broken connection the browser comes back by itself; after an error answer it does not.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => end.signal.aborted || lead(), RETRY_MS);
+      if (source.readyState === EventSource.CLOSED) retry();
+      else tell("reconnecting");
     });
   }
 
-  async function poll() {
-    while (!end.signal.aborted) {
-      try {
-        const answer = await fetch(`api/messages?${query}&after=${last}&wait=25&limit=200`, { signal: end.signal });
-        if (!answer.ok) throw new Error(answer.statusText);
-        const { messages, cursor } = await answer.json();
-        tell("live", "by long polling: something between here and the viewer holds the stream back");
-        for (const item of messages.reverse()) {
-          channel.postMessage({ item, previous: last });
-          accept(item, last);
-          last = item.seq;
-        }
-        last = cursor;
-      } catch {
-        if (end.signal.aborted) return;
-        tell("reconnecting");
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
-    }
+  function pass(item) {
+    channel.postMessage({ item, previous: last });
+    accept(item, last);
+    last = item.to ?? item.seq;
+  }
+
+  function poll() {
+    if (end.signal.aborted) return;
+    source.close();
+    import("./polling.js").then((module) => module.poll({ query, after: last, signal: end.signal, pass, tell }), retry);
+  }
+
+  function retry() {
+    if (end.signal.aborted) return;
+    tell("reconnecting");
+    setTimeout(() => end.signal.aborted || lead(), RETRY_MS);
   }
 
   // Locks need a secure context (https, or localhost); without them each tab has a stream of its own.
   const ended = new Promise((resolve) => end.signal.addEventListener("abort", resolve));
   if (navigator.locks) {
-    navigator.locks.request(`fanout ${location.pathname} ${q}`, { signal: end.signal }, () => {
+    navigator.locks.request(name, { signal: end.signal }, () => {
       lead();
       return ended;
     }).catch(() => {});

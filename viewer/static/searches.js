@@ -14,7 +14,7 @@ const kept = (name) => JSON.parse(localStorage.getItem(name) ?? "[]");
 
 function keep(name, searches) {
   localStorage.setItem(name, JSON.stringify(searches));
-  draw();
+  fill();
 }
 
 const without = (name, q) => kept(name).filter((one) => one !== q);
@@ -37,7 +37,7 @@ async function notify(q) {
   }
 }
 
-export function draw() {
+export function fill() {
   for (const link of menu.querySelectorAll("a")) link.search = new URLSearchParams({ q: state.q });
   save.disabled = !state.q || kept("searches").includes(state.q);
   list.replaceChildren(...kept("searches").map((q) => element("p", { class: "choice" },

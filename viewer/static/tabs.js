@@ -21,8 +21,7 @@ async function open() {
   const load = MODULES[tab];
   for (const link of document.querySelectorAll("#tabs a")) {
     link.href = address({ tab: link.dataset.tab, m: "" });
-    if (link.dataset.tab === tab) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    link.ariaCurrent = link.dataset.tab === tab ? "page" : null;
   }
   document.body.dataset.tab = load ? tab : "messages";
   sheet.hidden = !load;

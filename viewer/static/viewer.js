@@ -1,18 +1,18 @@
 // The page's wiring: the server has painted what is stored; this adds what arrives, and lets the reader move.
 
-import { number } from "./words.js";
+import { number, styled } from "./words.js";
 import { address, go, onChange, state } from "./state.js";
 import { follow } from "./live.js";
 import { adopt, hold, list, load, receive, toNewest } from "./list.js";
-import { copy, current, say, show } from "./detail.js";
+import { copy, current, prepare, say, show } from "./detail.js";
 import { listen } from "./keys.js";
 import "./overview.js";
 import "./tabs.js";
 
 const HIDDEN_MS = 30000;
 const wide = matchMedia("(min-width: 64rem)");
-const connection = document.getElementById("connection");
 const byId = (id) => document.getElementById(id);
+const connection = byId("connection");
 
 // ---- the stream
 
@@ -72,61 +72,66 @@ setInterval(() => {
 
 // ---- the list and the message beside it
 
-function select(row, { replace = false, focus = false } = {}) {
-  if (!row) return;
-  go({ m: row.dataset.seq }, { replace });
-  if (focus) row.querySelector("a").focus({ preventScroll: false });
-}
-
 byId("rows").addEventListener("click", (event) => {
   const row = event.target.closest(".message");
   if (!row || event.ctrlKey || event.metaKey || event.shiftKey || !getSelection().isCollapsed) return;
   event.preventDefault();
-  select(row);
+  go({ m: row.dataset.seq });
 });
 
+byId("rows").addEventListener("pointerover", () => prepare().catch(() => {}), { once: true }); // before the click
 byId("close").addEventListener("click", () => go({ m: "" }));
 
 function move(step) {
   const rows = list.rows();
   const at = rows.findIndex((row) => row.dataset.seq === state.m);
-  select(rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))], { replace: true, focus: true });
+  const row = rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))];
+  if (!row) return;
+  go({ m: row.dataset.seq }, { replace: true });
+  row.querySelector("a").focus();
+}
+
+function choose(seq) {
+  show(seq);
+  list.select(seq);
 }
 
 // On a wide screen the newest message is readable at once, without being asked for.
 function preselect() {
   const [first] = list.rows();
-  if (!state.m && wide.matches && first && state.tab === "messages") {
-    show(first.dataset.seq);
-    list.select(first.dataset.seq);
-  }
+  if (!state.m && wide.matches && first && state.tab === "messages") choose(first.dataset.seq);
 }
 
 // ---- the search
 
 const form = byId("search");
+const box = byId("q");
+const problem = byId("search-problem");
+const menus = document.querySelectorAll(".menu");
+
+function closeMenus(except = null) {
+  for (const menu of menus) if (!menu.contains(except)) menu.open = false;
+}
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  go({ q: form.elements.q.value.trim(), m: "" });
+  go({ q: box.value.trim(), m: "" });
 });
-form.elements.q.addEventListener("search", () => { if (!form.elements.q.value) go({ q: "", m: "" }); });
-
-const problem = byId("search-problem");
+box.addEventListener("search", () => { if (!box.value) go({ q: "", m: "" }); });
 
 // A search that means nothing finds nothing: what is there stays, and no stream is asked for.
 function refuse(why) {
   problem.textContent = why;
-  form.elements.q.setAttribute("aria-invalid", "true");
+  box.setAttribute("aria-invalid", "true");
   stop?.();
   showConnection("idle", why);
 }
 
 async function search() {
-  form.elements.q.value = state.q;
+  box.value = state.q;
   problem.textContent = "";
-  form.elements.q.removeAttribute("aria-invalid");
-  for (const menu of document.querySelectorAll(".menu")) menu.open = false;
+  box.removeAttribute("aria-invalid");
+  closeMenus();
   try {
     await load(state.q);
   } catch (error) {
@@ -138,20 +143,22 @@ async function search() {
   preselect();
 }
 
-for (const menu of document.querySelectorAll(".menu[data-facet]")) {
-  menu.addEventListener("toggle", () => { if (menu.open) import("./facets.js").then(({ fill }) => fill(menu)).catch((error) => say(error.message)); });
-}
-
-for (const button of document.querySelectorAll("[data-search]")) {
-  button.addEventListener("click", () => {
-    const [name, value] = button.dataset.search.split(":");
-    const others = state.q.split(" ").filter((word) => word && !word.startsWith(`${name}:`));
-    go({ q: [...others, ...(value ? [button.dataset.search] : [])].join(" ") });
+// What a menu holds is fetched when it is opened, and shown when it is there.
+for (const menu of menus) {
+  const options = menu.querySelector(".options");
+  options.hidden = true;
+  menu.addEventListener("toggle", async () => {
+    if (!menu.open) return;
+    try {
+      const [{ fill }] = await Promise.all([menu.dataset.facet ? import("./facets.js") : import("./searches.js"), styled()]);
+      options.hidden = false;
+      await fill(menu);
+    } catch (error) {
+      say(error.message);
+    }
   });
 }
-document.addEventListener("click", ({ target }) => {
-  for (const menu of document.querySelectorAll(".menu[open]")) if (!menu.contains(target)) menu.open = false;
-});
+document.addEventListener("click", ({ target }) => closeMenus(target));
 
 // ---- holding, theme
 
@@ -175,7 +182,6 @@ byId("theme").addEventListener("click", () => {
 
 // ---- saved searches
 
-byId("more").addEventListener("toggle", () => import("./searches.js").then(({ draw }) => draw()).catch((error) => say(error.message)));
 if (localStorage.getItem("notified")) import("./searches.js"); // which watches what they find
 
 // ---- what is done with the message; what is rarely done is fetched when it is
@@ -212,16 +218,11 @@ listen({
 
 onChange((now, before) => {
   if (now.q !== before.q) search();
-  if (now.m !== before.m) {
-    show(now.m);
-    list.select(now.m);
-  }
+  if (now.m !== before.m) choose(now.m);
 });
 adopt(state.q);
 if (problem.textContent) refuse(problem.textContent);
 else connect();
-if (state.m) {
-  show(state.m);
-  list.select(state.m);
-} else preselect();
+if (state.m) choose(state.m);
+else preselect();
 document.documentElement.dataset.ready = "";

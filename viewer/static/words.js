@@ -61,14 +61,10 @@ export function switchZone() {
 // ---- elements
 
 // element("p", { class: "note", title: "…" }, "text", child): text is only ever text.
-export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  return dress(made, attributes, children);
-}
+export const element = (name, attributes, ...children) => dress(document.createElement(name), attributes, children);
 
-export function shape(name, attributes = {}, ...children) {
-  return dress(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
-}
+export const shape = (name, attributes, ...children) =>
+  dress(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
 function dress(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
