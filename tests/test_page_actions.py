@@ -88,6 +88,48 @@ def test_a_saved_search_notifies_those_who_look_elsewhere_at_most_once_in_ten_se
     assert page.evaluate("shown.map(({ body }) => body)") == ["red one", "red three"]
 
 
+def test_a_tab_notifies_of_what_another_one_asked_for(page: Page, viewed: Viewed) -> None:
+    page.add_init_script(STAND_IN.replace("PERMISSION", "granted"))
+    open_page(page, viewed)
+    other = page.context.new_page()
+    other.add_init_script(STAND_IN.replace("PERMISSION", "granted"))
+    open_page(other, viewed)
+    save_search(other, "red")
+    other.get_by_role("button", name="notify of red").click()
+    expect(other.get_by_role("button", name="notify of red")).to_have_attribute("aria-pressed", "true")
+    other.close()
+
+    with page.expect_response("**/api/messages?after=now*"):
+        page.evaluate("away = true; dispatchEvent(new Event('blur'))")
+    viewed.store.add([arrival("red one")])
+
+    wait_for(lambda: page.evaluate("shown.map(({ title }) => title)") == ["red"])
+
+
+def test_of_two_searches_the_last_is_shown_however_late_the_first_is_found(
+    page: Page, viewed: Viewed
+) -> None:
+    viewed.store.add([arrival("red"), arrival("blue")])
+    open_page(page, viewed)
+    answers: list[Route] = []
+
+    def hold(route: Route) -> None:
+        answers.append(route)
+
+    page.route("**/api/messages?q=red&*", hold)
+    search(page, "red")
+    search(page, "blue")
+    expect(page.locator("tr.message")).to_have_count(1)
+
+    wait_for(lambda: bool(page.evaluate("1") and answers))
+    with page.expect_response("**/api/messages?q=red&*"):
+        answers[0].continue_()
+    viewed.store.add([arrival("blue again")])
+
+    expect(page.locator("tr.message")).to_have_count(2)
+    assert shown(page) == ["blue again", "blue"]
+
+
 def test_a_browser_that_blocks_notifications_is_said_to(page: Page, viewed: Viewed) -> None:
     page.add_init_script(STAND_IN.replace("PERMISSION", "denied"))
     open_page(page, viewed)

@@ -13,9 +13,9 @@ export async function fill(menu) {
   const { counted, complete, facets } = await ask(`api/messages/facets?${new URLSearchParams({ q: state.q })}`);
   const names = Object.keys(facets).filter((name) => name.split(".")[0] === menu.dataset.facet);
   const choice = (name) => ({ value, count }) => element("p", { class: "choice" },
-    element("button", { title: "search for it (with Alt: exclude it)", click: (event) => addToSearch(name, value, event.altKey) },
+    element("button", { type: "button", title: "search for it (with Alt: exclude it)", click: (event) => addToSearch(name, value, event.altKey) },
       element("span", { class: "words" }, name.startsWith("attr.") ? `${name.slice(5)} = ${value}` : value), element("small", {}, number(count))),
-    element("button", { class: "exclude", title: `exclude ${value}`, "aria-label": `exclude ${value}`, click: () => addToSearch(name, value, true) }, "−"));
+    element("button", { type: "button", class: "exclude", title: `exclude ${value}`, "aria-label": `exclude ${value}`, click: () => addToSearch(name, value, true) }, "−"));
   options.replaceChildren(...names.flatMap((name) => facets[name].map(choice(name))));
   if (!options.childElementCount) options.append(element("p", { class: "note" }, "nothing to choose from"));
   if (!complete) options.append(element("p", { class: "note" }, `of the ${number(counted)} newest`));

@@ -6,7 +6,7 @@ import { address } from "./state.js";
 
 const LONGEST = 200; // rows in the page; the store has all
 const MOST_ANIMATED = 5; // at once; more would only flicker
-const MOST_IN_FRAME = 20;
+const MOST_IN_FRAME = 60; // each frame moves, and paints, all others too
 const REVIEW_MS = 3000;
 
 const table = document.getElementById("messages");
@@ -16,7 +16,7 @@ const template = document.getElementById("row");
 const empty = document.getElementById("empty");
 const older = document.getElementById("older");
 const news = document.getElementById("news");
-const page = Number(table.dataset.page);
+export const page = Number(table.dataset.page);
 
 let query = "";
 let waiting = []; // received, not drawn, oldest first: messages and gaps
@@ -46,7 +46,6 @@ export function makeRow(message) {
   const fill = (name, text) => { row.querySelector(name).textContent = text; };
   row.dataset.seq = message.seq;
   row.querySelector("time").dateTime = message.time;
-  row.querySelector("a").href = `?m=${message.seq}`;
   fill(".gap", duration(message.since_previous_seconds, "+"));
   fill(".text .words", message.preview || "(empty)");
   fill(".sequence", message.sequence === null ? "" : `#${message.sequence}`);
@@ -128,7 +127,7 @@ export function draw() {
   drawing = false;
   if (isHeld()) return showNews();
   const taken = waiting.splice(0, MOST_IN_FRAME);
-  const batch = taken.filter((item) => !list.row(item.seq)); // see renew
+  const batch = taken.filter((item) => !list.row(item.seq)); // see renew in older.js
   const fresh = batch.map((item, at) => item.from === undefined
     ? makeRow(item)
     : makeGap(item, [batch[at - 1]?.time ?? rows.querySelector("time")?.dateTime, (batch[at + 1] ?? waiting[0])?.time]));
@@ -164,7 +163,12 @@ scroller.addEventListener("scroll", () => { if (scroller.scrollTop <= 8 && waiti
 
 // ---- what is there
 
-export const fetchPage = (more = "", limit = page) => ask(`api/messages?${query}&limit=${limit}${more}`);
+// Returns nothing if the reader has searched for something else meanwhile.
+export async function fetchPage(more = "", limit = page) {
+  const asked = query;
+  const answer = await ask(`api/messages?${asked}&limit=${limit}${more}`);
+  return asked === query ? answer : null;
+}
 
 // What the reader has asked for stays, however long the list becomes; `fetched` is the size of an older page.
 export function grow(add, fetched) {
@@ -173,18 +177,21 @@ export function grow(add, fetched) {
   if (fetched !== undefined) showWhatIsThere(fetched === page);
 }
 
+// Returns whether it is still what the reader searches for.
 export async function load(q) {
   query = new URLSearchParams(q && { q });
-  const { messages, cursor } = await fetchPage();
+  const found = await fetchPage();
+  if (!found) return false;
   waiting = [];
   longest = LONGEST;
-  table.dataset.newest = cursor;
+  table.dataset.newest = found.cursor;
   scroller.scrollTop = 0;
-  replace(messages);
+  replace(found.messages);
   showNews();
+  return true;
 }
 
-function replace(messages) {
+export function replace(messages) {
   rows.replaceChildren(...messages.map(makeRow));
   showWhatIsThere(messages.length === page);
 }
@@ -206,24 +213,13 @@ function showWhatIsThere(more = !older.hidden || rows.childElementCount >= page)
 async function review() {
   if (document.hidden || document.body.dataset.tab !== "messages") return;
   // A search by status finds others without a new message.
-  if (/\bstatus:/i.test(query.get("q"))) await renew();
+  if (/\bstatus:/i.test(query.get("q")) && !isHeld()) await (await import("./older.js")).renew(rows);
   const seqs = list.rows().map((row) => Number(row.dataset.seq));
   if (!seqs.length) return;
   const range = new URLSearchParams({ after: Math.max(0, Math.min(...seqs) - 1), before: Math.max(...seqs) + 1 });
   const { from, statuses } = await ask(`api/messages/statuses?${query}&${range}`);
   const known = new Map(statuses.map((one) => [one.seq, one]));
   for (const seq of seqs) if (seq >= from) mark(list.row(seq), known.get(seq));
-}
-
-async function renew() {
-  if (isHeld() || rows.contains(document.activeElement)) return;
-  const asked = query;
-  const { messages } = await fetchPage();
-  const seqs = (some) => some.slice(0, page).join();
-  if (asked !== query || seqs(messages.map(({ seq }) => seq)) === seqs(list.rows().map((row) => row.dataset.seq))) return;
-  const chosen = rows.querySelector(".chosen")?.dataset.seq;
-  replace(messages);
-  list.select(chosen);
 }
 
 setInterval(() => review().catch(() => {}), REVIEW_MS);

@@ -24,7 +24,10 @@ export function edit(message) {
   go({ tab: "publish", m: "" });
 }
 
-export const resend = (message) => publish(draftOf(message), 1);
+export async function resend(message) {
+  await publish(draftOf(message), 1);
+  say("published again, as a message of its own");
+}
 
 // {{n}} is the number of the copy, {{uuid}} and {{now}} are new in each.
 function fill(text, n) {

@@ -48,4 +48,10 @@ export function fill() {
 }
 
 save.addEventListener("click", () => keep("searches", [...kept("searches"), state.q]));
-if (kept("notified").length) import("./notify.js").then(({ watch }) => watch(() => kept("notified")));
+
+async function watchChosen() {
+  if (kept("notified").length) (await import("./notify.js")).watch(() => kept("notified"));
+}
+
+addEventListener("storage", watchChosen);
+watchChosen();

@@ -128,14 +128,15 @@ function refuse(why) {
 }
 
 async function search() {
-  box.value = state.q;
+  const { q } = state;
+  box.value = q;
   problem.textContent = "";
   box.removeAttribute("aria-invalid");
   closeMenus();
   try {
-    await load(state.q);
+    if (!await load(q)) return;
   } catch (error) {
-    refuse(error.message);
+    if (q === state.q) refuse(error.message);
     return;
   }
   seen = list.newest;
@@ -182,16 +183,16 @@ byId("theme").addEventListener("click", () => {
 
 // ---- saved searches
 
-if (localStorage.getItem("notified")) import("./searches.js"); // which watches what they find
+// Which watches what they find, if one was chosen for it, here or in another tab.
+const watchSearches = () => localStorage.getItem("notified") && import("./searches.js");
+addEventListener("storage", watchSearches);
+watchSearches();
 
 // ---- what is done with the message; what is rarely done is fetched when it is
 
 const later = {
   find: () => import("./find.js").then(({ open }) => open()),
-  resend: () => import("./publish.js").then(({ resend }) => resend(current())).then(() => {
-    say("published again, as a message of its own");
-    toNewest();
-  }),
+  resend: () => import("./publish.js").then(({ resend }) => resend(current())).then(toNewest),
   edit: () => import("./publish.js").then(({ edit }) => edit(current())),
 };
 const act = (name) => current() && later[name]().catch((error) => say(`Not done: ${error.message}`));
