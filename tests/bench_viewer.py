@@ -281,7 +281,7 @@ def fill_store(bench: Bench, count: int) -> None:
     for first in range(stored, originals, 1000):
         bench.store.add([order(number) for number in range(first, min(first + 1000, originals))])
     first, last = max(stored, originals) // originals, count // originals - 1
-    with bench.store.connection() as connection:
+    with bench.store.connection(patient=True) as connection:
         # An index is built ten times faster than it grows.
         connection.execute("DROP INDEX messages_terms")
         connection.execute(COPY.format(originals=originals, first=first, last=last))
