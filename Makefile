@@ -41,13 +41,13 @@ test-containers: $(VENV)/dev.txt ## build the images and run the composed system
 chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## the hard tests at full size: 10,000 messages each
 	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/test_chaos.py $(PYTEST)
 
-bench: bench-pipeline bench-viewer ## measure both; each writes its part of BENCHMARK.md
+bench: bench-pipeline bench-viewer ## measure both; each writes its part of BENCHMARK.md and README.md
 
 bench-pipeline: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure publishing and consuming, beside a bare boto3 loop
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench && $(BIN)/python -m tests.test_documents
 
 bench-viewer: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure the page, the streams and the search
-	$(BIN)/python -m tests.bench_viewer
+	$(BIN)/python -m tests.bench_viewer && $(BIN)/python -m tests.test_documents
 
 lint: $(VENV)/dev.txt ## style and likely mistakes
 	$(BIN)/ruff check .
@@ -60,7 +60,7 @@ format: $(VENV)/dev.txt ## write the code in the common style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-readme: $(VENV)/dev.txt ## write the tables of settings into README.md
+readme: $(VENV)/dev.txt ## write the tables of settings and figures into README.md
 	$(BIN)/python -m tests.test_documents
 
 lock: $(VENV)/dev.txt ## lock the requirements anew from pyproject.toml

@@ -16,6 +16,7 @@ from viewer.settings import ViewerSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+BENCHMARK = (ROOT / "BENCHMARK.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 SERVICES: dict[str, type[BaseSettings]] = {
     "producer": ProducerSettings,
@@ -66,6 +67,17 @@ def test_the_readme_lists_no_setting_that_does_not_exist() -> None:
     assert listed <= known | {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
+def figures() -> str:
+    """Return what was measured, on what, and the goals: of BENCHMARK.md all but the details."""
+    parts = re.findall(r"^## .*\n\n(.*\n\n(?:\|.*\n)+)", BENCHMARK, re.MULTILINE)
+    return "\n".join(parts)
+
+
+def test_the_readme_has_the_figures_of_the_benchmark() -> None:
+    assert figures().count("| measure | figure | goal |") == 2
+    assert figures() in README
+
+
 def test_every_make_target_of_the_readme_exists_and_says_what_it_does() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
 
@@ -104,13 +116,14 @@ def test_every_setting_is_described(settings: type[BaseSettings]) -> None:
 
 
 def write_tables() -> None:
-    """Write the settings as they are into the README."""
+    """Write the settings as they are, and the figures as they were measured last, into the README."""
     text = README
     for rows in (settings_rows(), run_rows()):
         first = next(line for line in text.splitlines() if line.startswith(rows[0].split("|")[1].join("||")))
         table = re.compile(re.escape(first) + r"\n(?:\|.*\n)*")
         text = table.sub(lambda _, rows=rows: "\n".join(rows) + "\n", text, count=1)  # type: ignore[misc]
-    (ROOT / "README.md").write_text(text)
+    section = re.compile(r"(?<=^### How fast\n\n).*?(?=^## )", re.MULTILINE | re.DOTALL)
+    (ROOT / "README.md").write_text(section.sub(lambda _: figures() + "\n", text))
 
 
 if __name__ == "__main__":
