@@ -7,11 +7,14 @@ import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import boto3
 import pytest
-from botocore import exceptions
+from botocore import auth, exceptions
+from botocore.awsrequest import AWSRequest
 from botocore.parsers import ResponseParserError
 
 from consumer.queue import Queue
@@ -196,6 +199,50 @@ def test_tls_is_spoken_with_whom_the_bundle_trusts_only(
 
     monkeypatch.setenv(variable, certificate["TLS_CERTFILE"])
     assert receive() == {}
+
+
+@pytest.mark.parametrize("token", ["", "a/session+token=="])
+@pytest.mark.parametrize("path", ["", "/aws", "/a~b/c%20d"])
+def test_the_signature_is_that_of_the_sdk(
+    token: str, path: str, serve: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = serve(answering(200, "{}"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{endpoint.port}{path}")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+    receive()
+    [(_, headers)] = endpoint.requests
+
+    time = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ")
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: time)
+    request = AWSRequest(
+        "POST",
+        f"http://127.0.0.1:{endpoint.port}{path}/",
+        headers={name: headers[name] for name in ("content-type", "x-amz-target")},
+        data=json.dumps({"QueueUrl": "http://queue"}),
+    )
+    credentials: Any = boto3.Session().get_credentials()
+    auth.SigV4Auth(credentials, "sqs", "eu-west-1").add_auth(request)
+
+    assert headers["authorization"] == request.headers["Authorization"]
+    assert headers.get("x-amz-security-token", "") == token
+
+
+def test_an_answer_in_chunks_is_read_and_one_that_closes_is_followed_by_a_new_connection(
+    serve: Callable[..., Endpoint],
+) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.send_header("Connection", "close")
+        request.end_headers()
+        request.wfile.write(b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n")
+
+    endpoint = serve(answer)
+    sqs = DirectSqs(sqs_client(5))
+
+    assert [sqs.call("ReceiveMessage", {}) for _ in range(2)] == [{}, {}]
+    assert len(endpoint.requests) == 2
 
 
 def test_a_path_of_the_endpoint_is_kept(
