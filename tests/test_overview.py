@@ -44,6 +44,19 @@ def test_each_service_is_told_with_its_state_and_reason(
     assert str(nobody) in services["producer"]["reason"]
 
 
+def test_a_topic_is_told_with_its_state_and_what_is_wrong_with_it(
+    open_viewer: OpenViewer, store: Store, ministack: Names
+) -> None:
+    there, missing = (
+        json_of(open_viewer(store, name, queue_name=ministack.queue), "/api/pipeline")["topic"]
+        for name in (ministack.topic, "no-such-topic")
+    )
+
+    assert there == {"name": ministack.topic, "state": "up", "reason": None}
+    assert missing["state"] == "unknown"
+    assert missing["reason"] == "SNS topic no-such-topic does not exist"
+
+
 def test_looking_at_a_queue_tells_all_and_changes_nothing(
     open_viewer: OpenViewer, store: Store, names: Names
 ) -> None:
@@ -92,7 +105,8 @@ def test_an_overview_without_aws_says_what_is_unknown(open_viewer: OpenViewer, s
     viewer = open_viewer(store)
 
     overview = json_of(viewer, "/api/pipeline")
-    assert overview["queue"]["state"] == "unknown"
+    assert (overview["queue"]["state"], overview["topic"]["state"]) == ("unknown", "unknown")
+    assert "Could not connect" in overview["topic"]["reason"]
     assert overview["dead_letter_queue"] is None
     assert viewer.get("/api/waiting").status_code == 503
 

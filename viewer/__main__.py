@@ -75,7 +75,7 @@ class Viewer(BaseApplication):
         sqs = sqs_client(AWS_TIMEOUT_SECONDS)
         sampler = Sampler(Samples(store), Queues(sqs, settings.queue_name), stop)
         threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
-        topic = Topic(sns_client(), settings.topic_name)
+        topic = Topic(sns_client(AWS_TIMEOUT_SECONDS), settings.topic_name)
         return create_app(store, topic, sqs, tail=self._tail, health=health, settings=settings)
 
     def _set_up_worker(self, worker: Any) -> None:

@@ -548,7 +548,7 @@ def _schemas() -> dict[str, Schema]:
         "Pipeline": _object(
             {
                 "services": {"type": "object", "additionalProperties": _object(state)},
-                "topic": _object({"name": _TEXT}),
+                "topic": _object({"name": _TEXT, **state}),
                 "queue": _object({**depth, **state}, optional=("visible", "in_flight", "delayed")),
                 "dead_letter_queue": _null(_object({**depth, **state})),
                 "store": figures,

@@ -51,7 +51,7 @@ def overview_blueprint(
     """
     blueprint = Blueprint("overview", __name__, url_prefix="/api")
     figures = Shared(samples.figures)
-    depths = Shared(lambda: _depths(queues))
+    stages = Shared(lambda: {"topic": _topic(topic), **_depths(queues)})
     states = Shared(lambda: _states(peers))
     fault_share = Shared(faults.read)
 
@@ -63,8 +63,7 @@ def overview_blueprint(
         return json_answer(
             {
                 "services": {**states(), "viewer": viewer},
-                "topic": {"name": topic.name},
-                **depths(),
+                **stages(),
                 "store": plain(figures()),
                 "faults": None if fault_share() is None else {"fail": fault_share()},
             }
@@ -120,6 +119,14 @@ class Shared:
                 self._value = self._read()
                 self._read_at = time.monotonic()
             return self._value
+
+
+def _topic(topic: Topic) -> dict[str, Any]:
+    try:
+        topic.check()
+    except AWS_ERRORS as error:
+        return {"name": topic.name, "state": "unknown", "reason": explain(error)}
+    return {"name": topic.name, "state": "up", "reason": None}
 
 
 def _depths(queues: Queues) -> dict[str, Any]:

@@ -31,7 +31,7 @@ function draw({ services, topic, queue, dead_letter_queue: dead, store }) {
   deadCount.textContent = deadTotal ? number(deadTotal) : "";
   flow.replaceChildren(
     service("producer", services.producer),
-    stage(topic.name, "topic", "up"),
+    stage(topic.name, "topic", topic.state, topic.reason),
     stage(queue.name, queue.reason ? "unknown" : depth(queue), queue.state, queue.reason, "waiting"),
     service("consumer", services.consumer),
     stage("stored", number(store.total), "up"),
