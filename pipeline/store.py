@@ -38,7 +38,8 @@ PRUNED_AT_ONCE = 2000
 NEWEST_SEARCHED = 20_000
 
 CONNECT_TIMEOUT_SECONDS = 5
-# A server that hangs breaks no connection: this is how long a statement may take, well below STALL_SECONDS.
+# A server that hangs breaks no connection: this is how long a statement may take. With a long poll before it
+# that is well below what STALL_SECONDS is by default.
 ANSWER_SECONDS = 15.0
 
 Result = TypeVar("Result")

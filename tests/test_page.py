@@ -102,6 +102,15 @@ def test_an_empty_store_says_what_is_awaited_and_how_to_send(page: Page, viewed:
     expect(page.locator("#empty code")).to_contain_text("sns publish")
 
 
+def test_the_strip_says_what_is_unknown_while_aws_is_away(page: Page, viewed: Viewed) -> None:
+    open_page(page, viewed)
+
+    stage = page.locator('#flow li[data-name="broadcasts"]')
+    expect(stage).to_have_attribute("data-state", "unknown")
+    expect(stage).to_have_attribute("title", re.compile("Could not connect"))
+    expect(page.locator("#broken")).to_contain_text("broadcasts: Could not connect")
+
+
 def test_the_time_between_messages_survives_a_reload(page: Page, viewed: Viewed) -> None:
     viewed.store.add([arrival("one"), arrival("two")])
     open_page(page, viewed)
