@@ -2,7 +2,7 @@
 # Plain Dockerfile syntax on purpose: it builds with BuildKit, the old builder and podman alike.
 ARG BASE=python:3.13-slim
 
-# ---- What all three stand on. Built anew only when the base or requirements.txt changes.
+# ---- What all three stand on. Built anew only when the base or requirements/services.txt changes.
 FROM ${BASE} AS common
 # curl: for `kubectl exec POD -- curl http://0.0.0.0:5000/health`, and compose's health checks.
 RUN apt-get update \
@@ -11,9 +11,9 @@ RUN apt-get update \
  && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin fanout
 WORKDIR /app
 # Wheels only: nothing is compiled, so there is no compiler to remove.
-COPY requirements.txt ./
+COPY requirements/services.txt ./requirements/
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-    --require-hashes --only-binary :all: --requirement requirements.txt
+    --require-hashes --only-binary :all: --requirement requirements/services.txt
 # HOST: inside a container, loopback would reach nobody. Bytecode is written below, where the root is writable.
 ENV HOST=0.0.0.0 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 EXPOSE 5000
@@ -46,9 +46,9 @@ LABEL org.opencontainers.image.title="Fanout consumer" \
 
 FROM common AS viewer
 # The web server, which the other two do without.
-COPY requirements-viewer.txt ./
+COPY requirements/viewer.txt ./requirements/
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-    --require-hashes --only-binary :all: --requirement requirements-viewer.txt
+    --require-hashes --only-binary :all: --requirement requirements/viewer.txt
 COPY pipeline/ pipeline/
 COPY viewer/ viewer/
 RUN python -m compileall -q pipeline viewer

@@ -63,8 +63,8 @@ format: $(VENV)/dev.txt ## write the code in the common style
 readme: $(VENV)/dev.txt ## write the tables of settings and figures into README.md
 	$(BIN)/python -m tests.test_documents
 
-lock: $(VENV)/dev.txt ## lock the requirements anew from pyproject.toml
-	UV=$(BIN)/uv ./requirements-lock.sh
+lock: $(VENV)/dev.txt ## lock the requirements from pyproject.toml (UPGRADE=1: newer versions)
+	UV=$(BIN)/uv ./requirements/lock.sh
 
 localstack: $(LOCALSTACK_VENV)/done.txt ## install LocalStack 4.14.0 without Docker (needs Python 3.13; uv fetches one)
 
@@ -133,18 +133,18 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s: make PYTHON=python3.12 ... names another" % sys.version.split()[0])'
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
-$(VENV)/run.txt: requirements-run.txt | $(VENV)/bin/python
+$(VENV)/run.txt: requirements/run.txt | $(VENV)/bin/python
 	@echo "Installing what is needed into $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(VENV)/dev.txt: requirements-dev.txt $(VENV)/run.txt
+$(VENV)/dev.txt: requirements/dev.txt $(VENV)/run.txt
 	@echo "Installing what the tests need into $(VENV) (once) ..."
 	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # pyenv keeps its Pythons where uv does not look by itself.
-$(LOCALSTACK_VENV)/done.txt: requirements-localstack.txt $(VENV)/run.txt
+$(LOCALSTACK_VENV)/done.txt: requirements/localstack.txt $(VENV)/run.txt
 	@echo "Installing LocalStack into $(LOCALSTACK_VENV) (once) ..."
 	@PATH="$$PATH:$$(ls -d "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13.*/bin 2>/dev/null | tail -n 1)" $(BIN)/uv venv --quiet --clear --python 3.13 $(LOCALSTACK_VENV)
 	@$(BIN)/uv pip install --quiet --require-hashes --python $(LOCALSTACK_VENV)/bin/python -r $<

@@ -1,0 +1,21 @@
+#!/usr/bin/env sh
+# Locks the requirements from the lists in pyproject.toml, with hashes, for every platform and Python >= 3.11.
+set -eu
+cd "$(dirname "$0")/.."
+lock() {
+  out=requirements/$1
+  shift
+  "${UV:-uv}" pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+    ${UPGRADE:+--upgrade} --output-file "$out" "$@"
+}
+any() {
+  out=$1
+  shift
+  lock "$out" --universal --python-version 3.11 "$@" pyproject.toml
+}
+any services.txt
+any viewer.txt --constraint requirements/services.txt --group viewer
+any run.txt --constraint requirements/viewer.txt --group run
+any dev.txt --constraint requirements/run.txt --group dev
+# One Python only: its dependencies have no common solution for several.
+lock localstack.txt --python-version 3.13 --exclude-newer 2026-03-10 --group localstack
