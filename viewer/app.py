@@ -58,7 +58,7 @@ def create_app(
     store: Store, topic: Topic, sqs: "SQSClient", *, tail: Tail, health: Health, settings: ViewerSettings
 ) -> Flask:
     """Return the application; everything that it talks to comes in here."""
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder="web/static", template_folder="web/templates")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_REQUEST_BYTES
     app.register_blueprint(health_blueprint(health))
     failures = FailureLog(store)
