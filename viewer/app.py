@@ -22,6 +22,7 @@ from viewer.dead_letters import dead_letters_blueprint
 from viewer.doors import guard
 from viewer.export import export_blueprint
 from viewer.faults import faults_blueprint
+from viewer.formatting import clock, duration, status_label
 from viewer.openapi import openapi_blueprint
 from viewer.overview import overview_blueprint
 from viewer.parameters import SEARCH_PARAMETERS, refuse_unknown, search
@@ -32,7 +33,6 @@ from viewer.stream import stream_blueprint
 from viewer.tail import Tail
 from viewer.views import SUMMARY_FIELDS, summary_view
 from viewer.waiting import Asked, look
-from viewer.words import clock, duration, fate
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -85,7 +85,7 @@ def create_app(
     answer_problems_as_documents(app)
     guard(app, settings)
     compress(app)
-    app.jinja_env.filters.update(clock=clock, duration=duration, fate=fate)
+    app.jinja_env.filters.update(clock=clock, duration=duration, status_label=status_label)
 
     @app.get("/")
     def page() -> tuple[str, int]:
