@@ -17,6 +17,9 @@ SOURCE ?= $(or $(shell git remote get-url origin 2>/dev/null | sed 's,//[^/@]*@,
 # What `make images` tags: `latest` is what the manifests and compose.yaml name.
 IMAGE_TAGS ?= latest $(TAG)
 OVERLAY ?= release
+# JavaScript and CSS
+OXLINT := --config viewer/web/.oxlintrc.json viewer/web/static
+OXFMT := --config viewer/web/.oxfmtrc.json viewer/web/static
 
 export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
@@ -52,6 +55,8 @@ bench-viewer: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure the page, t
 lint: $(VENV)/dev.txt ## style and likely mistakes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint $(OXLINT)
+	$(BIN)/oxfmt --check $(OXFMT)
 
 types: $(VENV)/dev.txt ## static types
 	$(BIN)/mypy
@@ -59,6 +64,8 @@ types: $(VENV)/dev.txt ## static types
 format: $(VENV)/dev.txt ## write the code in the common style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/oxlint --fix $(OXLINT)
+	$(BIN)/oxfmt $(OXFMT)
 
 readme: $(VENV)/dev.txt ## write the tables of settings and figures into README.md
 	$(BIN)/python -m tests.test_documents
