@@ -2,8 +2,8 @@
 
 import { element } from "../core/dom.js";
 import { decode, eventFields, parse } from "../core/json.js";
-import { MAX_SHOWN } from "./limits.js";
-import { searchButton } from "./search_button.js";
+import { MAX_SHOWN } from "./data.js";
+import { searchButton } from "./value_actions.js";
 
 const SEARCHED = ["id", "source", "type"];
 const SHOWN_ALREADY = [...SEARCHED, "time", "data"];

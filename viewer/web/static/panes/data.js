@@ -5,7 +5,8 @@ import { size } from "../core/format.js";
 import { dataOf, decode, parse } from "../core/json.js";
 import { hexButton } from "./hex.js";
 import { drawJson } from "./json_tree.js";
-import { MAX_SHOWN } from "./limits.js";
+
+export const MAX_SHOWN = 256 * 1024; // characters at once, until the reader asks for all
 
 // Draws into `place`; calls `pick(value, path)` when the reader chooses a value.
 export function drawData(place, message, pick, all = false) {

@@ -3,8 +3,8 @@
 import { copy } from "../core/clipboard.js";
 import { element } from "../core/dom.js";
 import { size } from "../core/format.js";
+import { MAX_SHOWN } from "./data.js";
 import { hexButton } from "./hex.js";
-import { MAX_SHOWN } from "./limits.js";
 
 export function drawRaw(place, message) {
   const text = message.body.slice(0, MAX_SHOWN);

@@ -33,16 +33,17 @@ export function openQueueBrowser(place) {
 }
 
 function describe({ queue, messages, reason }) {
+  const { name, visible, in_flight: inFlight, delayed } = queue;
   const counts = element(
     "p",
     { class: "counts" },
-    element("b", {}, queue.name),
-    ` ${number(queue.visible)} visible · ${number(queue.in_flight)} in flight · ${number(queue.delayed)} delayed`,
+    element("b", {}, name),
+    ` ${number(visible)} visible · ${number(inFlight)} in flight · ${number(delayed)} delayed`,
   );
   const note = (text) => [counts, element("p", { class: "note" }, text)];
   if (!messages) return note(`Only the counts are available: ${reason}.`);
   if (!messages.length) return note("The queue is empty.");
-  const headings = COLUMNS.map((name) => element("th", { scope: "col" }, name));
+  const headings = COLUMNS.map((column) => element("th", { scope: "col" }, column));
   return [
     counts,
     element(

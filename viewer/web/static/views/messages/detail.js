@@ -9,9 +9,8 @@ import { drawAttributes } from "../../panes/attributes.js";
 import { copyLinks } from "../../panes/copy_links.js";
 import { drawData } from "../../panes/data.js";
 import { drawRaw } from "../../panes/raw.js";
-import { searchButton } from "../../panes/search_button.js";
 import { drawTimeline } from "../../panes/timeline.js";
-import { showValueActions } from "../../panes/value_actions.js";
+import { searchButton, showValueActions } from "../../panes/value_actions.js";
 
 const detail = document.getElementById("detail");
 const title = detail.querySelector("h2");
