@@ -28,7 +28,7 @@ export class InOrder {
   // Takes what arrived; `previous` is the number after which nothing else comes before it.
   take(item, previous) {
     this.#enqueue(async () => {
-      await this.#fetchUntil(previous).catch(() => {});
+      await this.#fetchUntil(previous).catch(() => this.#skipTo(previous));
       const number = lastNumber(item);
       if (this.#signal.aborted || number <= this.#newest) return;
       this.#newest = number;
@@ -46,15 +46,19 @@ export class InOrder {
   }
 
   async #fetchUntil(until) {
-    if (until - this.#newest > MAX_TO_FETCH) {
-      this.#receive({ from: this.#newest + 1, to: until, count: null });
-      this.#newest = until;
-    }
+    if (until - this.#newest > MAX_TO_FETCH) this.#skipTo(until);
     while (this.#newest < until) {
       const path = `api/messages?${this.#query}&after=${this.#newest}&limit=${PAGE}`;
       const { messages, cursor } = await ask(path, { signal: this.#signal });
       for (const message of messages.toReversed()) this.#receive(message);
       this.#newest = messages.length === PAGE ? cursor : Math.max(cursor, until);
     }
+  }
+
+  // What is not fetched becomes a gap, so that nothing is left out silently.
+  #skipTo(number) {
+    if (this.#signal.aborted) return;
+    this.#receive({ from: this.#newest + 1, to: number, count: null });
+    this.#newest = number;
   }
 }
