@@ -14,7 +14,7 @@ from pipeline.aws import OWN_ATTRIBUTES, Topic
 from pipeline.message import ORIGINAL_ID, TEXT, Message, NotACloudEvent, message_from_event, new_message
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
-from viewer.parameters import json_body
+from viewer.api.parameters import json_body
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef

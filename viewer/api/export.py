@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response
 
 from pipeline.problems import Problem
-from pipeline.search import Search
-from pipeline.store import Store, StoredMessage
-from viewer.parameters import SEARCH_PARAMETERS, refuse_unknown, search
-from viewer.tail import Tail
-from viewer.views import whole_view
+from pipeline.search.sql import Search
+from pipeline.store.reader import Reader, StoredMessage
+from viewer.api.models import whole_view
+from viewer.api.parameters import SEARCH_PARAMETERS, refuse_unknown, search
+from viewer.live.hub import Hub
 
 # A message has up to 1 MiB; so many are in memory at once.
 PAGE = 25
@@ -40,7 +40,7 @@ CSV_COLUMNS = (
 )
 
 
-def export_blueprint(store: Store, tail: Tail, *, allowed: bool) -> Blueprint:
+def export_blueprint(reader: Reader, hub: Hub, *, allowed: bool) -> Blueprint:
     """Return both exports; they answer 403 unless `allowed`."""
     blueprint = Blueprint("export", __name__)
 
@@ -48,10 +48,10 @@ def export_blueprint(store: Store, tail: Tail, *, allowed: bool) -> Blueprint:
         if not allowed:
             raise Problem(403, "export is switched off (EXPORT=off)")
         refuse_unknown(*SEARCH_PARAMETERS)
-        wanted, newest = search(), tail.newest()
+        wanted, newest = search(), hub.newest_stored()
         name = f"messages-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
         return Response(
-            write(_read(store, wanted, newest)),
+            write(_read(reader, wanted, newest)),
             mimetype=mimetype,
             headers={
                 "Content-Disposition": f"attachment; filename={name}",
@@ -71,9 +71,9 @@ def export_blueprint(store: Store, tail: Tail, *, allowed: bool) -> Blueprint:
     return blueprint
 
 
-def _read(store: Store, wanted: Search, newest: int) -> Iterator[StoredMessage]:
+def _read(reader: Reader, wanted: Search, newest: int) -> Iterator[StoredMessage]:
     seq = 0
-    while page := store.read(wanted, after=seq, before=newest + 1, limit=PAGE):
+    while page := reader.read(wanted, after=seq, before=newest + 1, limit=PAGE):
         yield from page
         seq = page[-1].seq
 

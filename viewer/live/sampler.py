@@ -6,8 +6,8 @@ import time
 from datetime import UTC, datetime
 
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
-from pipeline.samples import SAMPLE_SECONDS, Depths, Samples, sample_end
-from viewer.queues import Queues
+from viewer.aws.queue_inspection import Queues
+from viewer.live.samples import SAMPLE_SECONDS, Depths, Samples, sample_end
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from typing import Any
 from flask import request
 
 from pipeline.problems import Problem
-from pipeline.search import Search, SearchError, equal, parse_search, published
+from pipeline.search.grammar import SearchError, parse_search
+from pipeline.search.sql import Search, equal, published
 
 LARGEST_SEQ = 2**63 - 1
 

@@ -5,22 +5,22 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from pipeline.aws import Topic
-from pipeline.failures import FailureLog
 from pipeline.problems import Problem
-from pipeline.store import Store
-from viewer.copies import copy_links
-from viewer.parameters import SEARCH_PARAMETERS, cursor, flag, number, refuse_unknown, search
-from viewer.publishing import message_from_request, publish
+from pipeline.store.dead_letters import FailureReader
+from pipeline.store.reader import Reader
+from viewer.api.copies import copy_links
+from viewer.api.models import json_answer, near_miss_view, plain, summary_view, whole_view
+from viewer.api.parameters import SEARCH_PARAMETERS, cursor, flag, number, refuse_unknown, search
+from viewer.api.publish import message_from_request, publish
+from viewer.live.hub import Hub
+from viewer.live.long_poll import Asked, near_misses, wait_for
 from viewer.redaction import Mask
-from viewer.tail import Tail
-from viewer.views import json_answer, near_miss_view, plain, summary_view, whole_view
-from viewer.waiting import Asked, near_misses, wait_for
 
 MOST_LISTED = 500
 LONGEST_WAIT_SECONDS = 60
 
 
-def api_blueprint(store: Store, failures: FailureLog, tail: Tail, topic: Topic, mask: Mask) -> Blueprint:
+def api_blueprint(reader: Reader, failures: FailureReader, hub: Hub, topic: Topic, mask: Mask) -> Blueprint:
     """Return `/api/messages` and what is below it; errors of handlers go through `mask`."""
     blueprint = Blueprint("api", __name__, url_prefix="/api/messages")
 
@@ -32,22 +32,22 @@ def api_blueprint(store: Store, failures: FailureLog, tail: Tail, topic: Topic, 
             search=search(),
             limit=max(count, number("limit", default=50, most=MOST_LISTED)),
             before=cursor("before", request.args.get("before")),
-            after=_after(tail),
+            after=_after(hub),
         )
         seconds = number("wait", default=0, least=0, most=LONGEST_WAIT_SECONDS)
-        found = wait_for(store, tail, asked, count, seconds)
+        found = wait_for(reader, hub, asked, count, seconds)
         answer: dict[str, Any] = {
             "messages": [summary_view(message) for message in found.messages],
             "cursor": found.cursor,
         }
         if seconds and len(found.messages) < count:
-            answer["near_misses"] = [near_miss_view(miss) for miss in near_misses(store, asked)]
+            answer["near_misses"] = [near_miss_view(miss) for miss in near_misses(reader, asked)]
         return json_answer(answer)
 
     @blueprint.get("/facets")
     def count_values() -> Response:
         refuse_unknown(*SEARCH_PARAMETERS)
-        facets = store.facets(search())
+        facets = reader.facets(search())
         values = {
             name: [{"value": value, "count": count} for value, count in counts]
             for name, counts in facets.values.items()
@@ -58,7 +58,7 @@ def api_blueprint(store: Store, failures: FailureLog, tail: Tail, topic: Topic, 
     def list_statuses() -> Response:
         refuse_unknown(*SEARCH_PARAMETERS, "after", "before")
         after, before = (cursor(name, request.args.get(name)) for name in ("after", "before"))
-        found = store.find(search(), limit=MOST_LISTED, after=after, before=before)
+        found = reader.find(search(), limit=MOST_LISTED, after=after, before=before)
         statuses = [
             {"seq": message.seq, "status": message.status, "tries": message.tries}
             for message in found
@@ -72,14 +72,14 @@ def api_blueprint(store: Store, failures: FailureLog, tail: Tail, topic: Topic, 
         wanted = search()
         if not wanted.conditions and not flag("all"):
             raise Problem(400, "q should say what to delete; all=1 deletes everything", parameter="q")
-        deleted = store.delete(wanted)
-        tail.forget()
+        deleted = reader.delete(wanted)
+        hub.forget()
         return json_answer({"deleted": deleted})
 
     @blueprint.get("/<int:seq>")
     def read_message(seq: int) -> Response:
         refuse_unknown()
-        message = store.get(seq)
+        message = reader.get(seq)
         if message is None:
             raise Problem(404, f"no message {seq} is stored")
         return json_answer(
@@ -87,14 +87,14 @@ def api_blueprint(store: Store, failures: FailureLog, tail: Tail, topic: Topic, 
                 **whole_view(message),
                 "deliveries": [plain(mask.delivery(one)) for one in failures.deliveries(seq)],
                 "outcomes": [plain(outcome) for outcome in failures.outcomes(seq)],
-                **copy_links(store, failures, message),
+                **copy_links(reader, failures, message),
             }
         )
 
     @blueprint.get("/<int:seq>/body")
     def download_body(seq: int) -> Response:
         refuse_unknown()
-        message = store.get(seq)
+        message = reader.get(seq)
         if message is None:
             raise Problem(404, f"no message {seq} is stored")
         # As text whatever it holds, and as a file: no browser opens it as a page of ours.
@@ -111,7 +111,7 @@ def api_blueprint(store: Store, failures: FailureLog, tail: Tail, topic: Topic, 
     return blueprint
 
 
-def _after(tail: Tail) -> int | None:
+def _after(hub: Hub) -> int | None:
     """Return the cursor `after`; `now` is the newest there is."""
     value = request.args.get("after")
-    return tail.newest() if value == "now" else cursor("after", value)
+    return hub.newest_stored() if value == "now" else cursor("after", value)

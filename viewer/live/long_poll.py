@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.problems import Problem
-from pipeline.search import Search
-from pipeline.store import NearMiss, Store, Summary
-from viewer.tail import Tail
+from pipeline.search.sql import Search
+from pipeline.store.reader import NearMiss, Reader, Summary
+from viewer.live.hub import Hub
 
 # However fast messages come, the store is asked only so often.
 LOOK_SECONDS = 0.1
@@ -37,33 +37,33 @@ class Found:
     cursor: int
 
 
-def wait_for(store: Store, tail: Tail, asked: Asked, count: int, seconds: float) -> Found:
+def wait_for(reader: Reader, hub: Hub, asked: Asked, count: int, seconds: float) -> Found:
     """Return what is asked for, once at least `count` are there, or after so many seconds what there is."""
     deadline = time.monotonic() + seconds
-    with tail.following(asked.search) as following:
+    with hub.following(asked.search) as following:
         while True:
-            found = look(store, tail, asked)
+            found = look(reader, hub, asked)
             left = deadline - time.monotonic()
             if len(found.messages) >= count or left <= 0:
                 return found
-            tail.pause(min(LOOK_SECONDS, left))
+            hub.pause(min(LOOK_SECONDS, left))
             following.wait(found.cursor, left if asked.search.lasting else min(RELOOK_SECONDS, left))
-            if tail.stopping:
+            if hub.stopping:
                 raise Problem(503, "the viewer is stopping; ask again")
 
 
-def look(store: Store, tail: Tail, asked: Asked) -> Found:
+def look(reader: Reader, hub: Hub, asked: Asked) -> Found:
     """Return what there is now."""
     # Read first: what is stored in between is in the answer, or after its cursor.
-    newest = tail.newest()
-    messages = store.find(asked.search, limit=asked.limit, before=asked.before, after=asked.after)
+    newest = hub.newest_stored()
+    messages = reader.find(asked.search, limit=asked.limit, before=asked.before, after=asked.after)
     highest = messages[0].seq if messages else 0
     more_follow = asked.after is not None and asked.before is None and len(messages) == asked.limit
     return Found(messages, highest if more_follow else max(newest, highest))
 
 
-def near_misses(store: Store, asked: Asked) -> list[NearMiss]:
+def near_misses(reader: Reader, asked: Asked) -> list[NearMiss]:
     """Return what came closest to a search that found too little."""
     if not asked.search.conditions:
         return []
-    return store.nearest(asked.search, limit=NEAR_MISSES, after=asked.after)
+    return reader.nearest(asked.search, limit=NEAR_MISSES, after=asked.after)

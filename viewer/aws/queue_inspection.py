@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from pipeline.aws import queue_url
-from pipeline.dead_letters import COUNTS
 from pipeline.message import attribute_text
-from viewer.fetching import fetch_json
+from viewer.aws.fetching import fetch_json
+from viewer.aws.redrive import COUNTS
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Response
 
-from pipeline.dead_letters import MOST_PER_SECOND, DeadLetterQueue, NoDeadLetterQueue, RedriveRefused
-from pipeline.failures import FailureLog
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
-from pipeline.store import Store
-from viewer.copies import copy_links
-from viewer.parameters import json_body, number, refuse_unknown
+from pipeline.store.dead_letters import FailureReader
+from pipeline.store.reader import Reader
+from viewer.api.copies import copy_links
+from viewer.api.models import json_answer, plain
+from viewer.api.parameters import json_body, number, refuse_unknown
+from viewer.aws.redrive import MOST_PER_SECOND, DeadLetterQueue, NoDeadLetterQueue, RedriveRefused
 from viewer.redaction import Mask
-from viewer.views import json_answer, plain
 
 MOST_LISTED = 1000
 MOST_CHOSEN = 1000
@@ -21,7 +21,7 @@ WHAT = 'the body should be {"message_ids": ["…"]} or {"all": true}'
 
 
 def dead_letters_blueprint(
-    store: Store, failures: FailureLog, queue: DeadLetterQueue, mask: Mask
+    reader: Reader, failures: FailureReader, queue: DeadLetterQueue, mask: Mask
 ) -> Blueprint:
     """Return all of them; what is listed goes through `mask`."""
     blueprint = Blueprint("dead_letters", __name__, url_prefix="/api/dead-letters")
@@ -38,7 +38,7 @@ def dead_letters_blueprint(
         letter = failures.dead_letter(message_id)
         if letter is None:
             raise Problem(404, f"no dead letter has the SQS id {message_id}")
-        links = copy_links(store, failures, letter)
+        links = copy_links(reader, failures, letter)
         return json_answer({**plain(mask.whole_letter(letter)), **links})
 
     @blueprint.get("/redrive")

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from pipeline.aws import LARGEST_BATCH, queue_url
-from pipeline.failures import FailureLog
 from pipeline.message import ORIGINAL_ID, has_own_identity
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
+from pipeline.store.dead_letters import FailureReader
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -79,7 +79,7 @@ class Redrive:
 class DeadLetterQueue:
     """The dead-letter queue of a queue. Methods raise what boto3 raises, and NoDeadLetterQueue."""
 
-    def __init__(self, sqs: "SQSClient", queue_name: str, failures: FailureLog) -> None:
+    def __init__(self, sqs: "SQSClient", queue_name: str, failures: FailureReader) -> None:
         """Ask nothing of AWS yet."""
         self._sqs, self.queue_name, self._failures = sqs, queue_name, failures
         self._starting = threading.Lock()
@@ -103,10 +103,13 @@ class DeadLetterQueue:
             if message_ids is None and (task := self._start_task(per_second)):
                 self._mover = None
                 return task
-            source = queue_url(self._sqs, self._arn().rpartition(":")[2])
-            target = queue_url(self._sqs, self.queue_name)
             self._mover = Mover(
-                self._sqs, source, target, self._failures, message_ids=message_ids, per_second=per_second
+                self._sqs,
+                self._arn().rpartition(":")[2],
+                self.queue_name,
+                self._failures,
+                message_ids=message_ids,
+                per_second=per_second,
             )
             _in_background(self._mover.run)
             return self._mover.progress
@@ -143,7 +146,7 @@ class DeadLetterQueue:
             if _is_unsupported(error):
                 return None
             raise
-        self._failures.mark_redriven(None, began)
+        self._failures.mark_redriven(self.queue_name, None, began)
         _in_background(lambda: self._watch(began))
         return self._task() or Redrive("running", 0, 0, began)
 
@@ -153,7 +156,7 @@ class DeadLetterQueue:
             while (task := self._task()) and task.under_way:
                 time.sleep(LOOK_SECONDS)
             if task and task.status != "completed":
-                self._failures.unmark_redriven(began)
+                self._failures.unmark_redriven(self.queue_name, began)
         except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
             log.warning("the redrive is no longer watched", extra={"reason": explain(error)})
         else:
@@ -188,19 +191,20 @@ class Mover:
     def __init__(
         self,
         sqs: "SQSClient",
-        source: str,
-        target: str,
-        failures: FailureLog,
+        source_name: str,
+        target_name: str,
+        failures: FailureReader,
         *,
         message_ids: Collection[str] | None,
         per_second: int | None,
     ) -> None:
-        """Take the URLs of both queues. Without `message_ids` as many are moved as there are now."""
-        self._sqs, self._source, self._target, self._failures = sqs, source, target, failures
+        """Take the names of both queues. Without `message_ids`, move as many messages as there are now."""
+        self._sqs, self._failures, self._target_name = sqs, failures, target_name
+        self._source, self._target = queue_url(sqs, source_name), queue_url(sqs, target_name)
         self._chosen = None if message_ids is None else frozenset(message_ids)
         self._pause_seconds = 1 / per_second if per_second else 0
         self._cancelled = threading.Event()
-        total = _count(sqs, source) if self._chosen is None else len(self._chosen)
+        total = _count(sqs, self._source) if self._chosen is None else len(self._chosen)
         self.progress = Redrive("running", 0, total, datetime.now(UTC))
 
     def cancel(self) -> None:
@@ -233,7 +237,7 @@ class Mover:
                     break
             if self._chosen is None and self.progress.moved >= self.progress.total:
                 # Whatever else was dead, the queue has forgotten, as an emulator does when it starts.
-                self._failures.mark_redriven(None, self.progress.started_at)
+                self._failures.mark_redriven(self._target_name, None, self.progress.started_at)
         finally:
             self._show_again(in_hand)
 
@@ -262,7 +266,7 @@ class Mover:
             QueueUrl=self._target, MessageBody=raw["Body"], MessageAttributes=_attributes(raw)
         )
         self._sqs.delete_message(QueueUrl=self._source, ReceiptHandle=raw["ReceiptHandle"])
-        self._failures.mark_redriven([raw["MessageId"]], began)
+        self._failures.mark_redriven(self._target_name, [raw["MessageId"]], began)
         self.progress = replace(self.progress, moved=self.progress.moved + 1)
 
     def _show_again(self, in_hand: "list[MessageTypeDef]") -> None:

@@ -2,10 +2,10 @@
 
 from flask import Blueprint, Response
 
-from pipeline.faults import FaultShare
 from pipeline.problems import Problem
-from viewer.parameters import json_body, refuse_unknown
-from viewer.views import json_answer
+from pipeline.store.faults import FaultShare
+from viewer.api.models import json_answer
+from viewer.api.parameters import json_body, refuse_unknown
 
 
 def faults_blueprint(share: FaultShare) -> Blueprint:

@@ -1,9 +1,7 @@
 """The whole at a glance: `GET /api/pipeline`, `/api/stats` and `/api/waiting`."""
 
 import dataclasses
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,16 +9,17 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from pipeline.aws import Topic
-from pipeline.faults import FaultShare
 from pipeline.health import Health
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
-from pipeline.samples import Samples
-from viewer.fetching import FetchError, fetch_json
-from viewer.parameters import refuse_unknown
-from viewer.queues import CannotLook, Depth, Queues
+from pipeline.store.faults import FaultShare
+from pipeline.ttl_cache import TtlCache
+from viewer.api.models import json_answer, plain
+from viewer.api.parameters import refuse_unknown
+from viewer.aws.fetching import FetchError, fetch_json
+from viewer.aws.queue_inspection import CannotLook, Depth, Queues
+from viewer.live.samples import Samples
 from viewer.redaction import Mask
-from viewer.views import json_answer, plain
 
 # However many pages look, each figure is asked for once in so many seconds.
 FRESH_SECONDS = 2.0
@@ -50,10 +49,10 @@ def overview_blueprint(
     Messages go through `mask`.
     """
     blueprint = Blueprint("overview", __name__, url_prefix="/api")
-    figures = Shared(samples.figures)
-    stages = Shared(lambda: {"topic": _topic(topic), **_depths(queues)})
-    states = Shared(lambda: _states(peers))
-    fault_share = Shared(faults.read)
+    figures = TtlCache(samples.figures, FRESH_SECONDS)
+    stages = TtlCache(lambda: {"topic": _topic(topic), **_depths(queues)}, FRESH_SECONDS)
+    states = TtlCache(lambda: _states(peers), FRESH_SECONDS)
+    fault_share = TtlCache(faults.read, FRESH_SECONDS)
 
     @blueprint.get("/pipeline")
     def pipeline() -> Response:
@@ -100,25 +99,6 @@ def overview_blueprint(
             raise Problem(503, f"SQS does not answer: {explain(error)}") from None
 
     return blueprint
-
-
-class Shared:
-    """A value that is asked for at most once in FRESH_SECONDS, whoever wants it."""
-
-    def __init__(self, read: Callable[[], Any]) -> None:
-        """Ask nothing yet."""
-        self._read = read
-        self._lock = threading.Lock()
-        self._value: Any = None
-        self._read_at = float("-inf")
-
-    def __call__(self) -> Any:
-        """Return the value; raises what asking for it raises."""
-        with self._lock:
-            if time.monotonic() - self._read_at > FRESH_SECONDS:
-                self._value = self._read()
-                self._read_at = time.monotonic()
-            return self._value
 
 
 def _topic(topic: Topic) -> dict[str, Any]:

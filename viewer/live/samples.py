@@ -7,8 +7,8 @@ from typing import LiteralString
 
 from psycopg.rows import class_row
 
-from pipeline.search import IS_DUPLICATE
-from pipeline.store import Store
+from pipeline.search.sql import IS_DUPLICATE
+from pipeline.store.connection import Database
 
 SAMPLE_SECONDS = 5
 KEPT = timedelta(days=1)
@@ -94,9 +94,9 @@ class Depths:
 class Samples:
     """Samples in the store. Methods raise psycopg.OperationalError while it cannot be reached."""
 
-    def __init__(self, store: Store) -> None:
-        """Share the store's connections."""
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        """Keep them in this database."""
+        self._database = database
 
     def record(self, end: datetime, depths: Depths) -> None:
         """Keep the sample that ends here, unless another viewer has; forget those older than a day."""
@@ -108,19 +108,19 @@ class Samples:
             "delayed": depths.delayed,
             "dead": depths.dead,
         }
-        with self._store.connection() as connection:
+        with self._database.connection() as connection:
             connection.execute(RECORD, values)
             connection.execute("DELETE FROM samples WHERE at < %s", [end - KEPT])
 
     def read(self, begin: datetime, width: timedelta) -> Sequence[Sample]:
         """Return the samples since then, gathered into stretches of this width."""
-        with self._store.connection() as connection:
+        with self._database.connection() as connection:
             cursor = connection.cursor(row_factory=class_row(Sample))
             return cursor.execute(READ, {"begin": begin, "width": width}).fetchall()
 
     def figures(self) -> Figures:
         """Return how it goes now."""
-        with self._store.connection() as connection:
+        with self._database.connection() as connection:
             found = connection.cursor(row_factory=class_row(Figures)).execute(NOW).fetchone()
             assert found is not None
             return found

@@ -4,15 +4,15 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
-from pipeline.dead_letters import MOST_PER_SECOND
-from pipeline.search import STATUSES
-from viewer.api import LONGEST_WAIT_SECONDS, MOST_LISTED
-from viewer.dead_letters import MOST_CHOSEN
-from viewer.dead_letters import MOST_LISTED as MOST_DEAD_LISTED
-from viewer.overview import WINDOWS
-from viewer.parameters import LARGEST_SEQ
-from viewer.publishing import MOST_ATTRIBUTES
-from viewer.views import json_answer
+from pipeline.search.sql import STATUSES
+from viewer.api.dead_letters import MOST_CHOSEN
+from viewer.api.dead_letters import MOST_LISTED as MOST_DEAD_LISTED
+from viewer.api.messages import LONGEST_WAIT_SECONDS, MOST_LISTED
+from viewer.api.models import json_answer
+from viewer.api.parameters import LARGEST_SEQ
+from viewer.api.publish import MOST_ATTRIBUTES
+from viewer.api.status import WINDOWS
+from viewer.aws.redrive import MOST_PER_SECOND
 
 Schema = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 
 from pipeline.message import read_data
-from pipeline.store import NearMiss, StoredMessage, Summary
+from pipeline.store.reader import NearMiss, StoredMessage, Summary
 
 SUMMARY_FIELDS = tuple(field.name for field in dataclasses.fields(Summary))
 
