@@ -39,15 +39,15 @@ test-containers: $(VENV)/dev.txt ## build the images and run the composed system
 	DOCKER="$(DOCKER)" COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest -m containers $(PYTEST)
 
 chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## the hard tests at full size: 10,000 messages each
-	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/test_chaos.py $(PYTEST)
+	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/system/test_chaos.py $(PYTEST)
 
 bench: bench-pipeline bench-viewer ## measure both; each writes its part of BENCHMARK.md and README.md
 
 bench-pipeline: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure publishing and consuming, beside a bare boto3 loop
-	$(BIN)/python -m tests.bench && $(BIN)/python -m tests.test_documents
+	$(BIN)/python -m tests.bench.pipeline && $(BIN)/python -m tests.unit.test_documents
 
 bench-viewer: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure the page, the streams and the search
-	$(BIN)/python -m tests.bench_viewer && $(BIN)/python -m tests.test_documents
+	$(BIN)/python -m tests.bench.viewer && $(BIN)/python -m tests.unit.test_documents
 
 lint: $(VENV)/dev.txt ## style and likely mistakes
 	$(BIN)/ruff check .
@@ -61,7 +61,7 @@ format: $(VENV)/dev.txt ## write the code in the common style
 	$(BIN)/ruff format .
 
 readme: $(VENV)/dev.txt ## write the tables of settings and figures into README.md
-	$(BIN)/python -m tests.test_documents
+	$(BIN)/python -m tests.unit.test_documents
 
 lock: $(VENV)/dev.txt ## lock the requirements from pyproject.toml (UPGRADE=1: newer versions)
 	UV=$(BIN)/uv ./requirements/lock.sh
