@@ -22,12 +22,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from local.process import stop_all
 from pipeline.message import Delivery
-from pipeline.store import Store
 from tests.bench.report import goals, markdown, percentiles, where, write_section
 from tests.bench.setup import Bench, fill, open_bench
 from tests.support.browser import start_chromium
 from tests.support.examples import arrival
 from tests.support.services import Service
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
 LATENCY_SECONDS = int(os.environ.get("BENCH_LATENCY_SECONDS", "20"))

@@ -11,7 +11,7 @@ import pytest
 
 from local.postgres import Postgres
 from local.process import stop_all
-from pipeline.store import Store
+from tests.support.stores import Store
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from kubernetes_validate.utils import all_versions
 from consumer.__main__ import LAST_POLL_SECONDS
 from local.emulators import RESOURCES, ROOT
 from pipeline.settings import Settings, load_settings
-from pipeline.store import CONNECT_TIMEOUT_SECONDS
+from pipeline.store.connection import CONNECT_TIMEOUT_SECONDS
 from viewer.__main__ import Viewer
 from viewer.settings import ViewerSettings
 
