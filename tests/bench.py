@@ -1,7 +1,7 @@
 """`make bench-pipeline`: how fast it is, beside a bare boto3 loop, on the real LocalStack, all in one run.
 
 Rounds alternate between the two, so that whatever else the machine does meets both; medians are printed.
-The table is also written to BENCHMARK.md.
+The table is also written to docs/benchmark.md.
 """
 
 import contextlib
@@ -268,10 +268,9 @@ def stolen_share() -> float:
 
 
 def write_section(title: str, text: str) -> None:
-    """Put this section into BENCHMARK.md, in place of the one of the same title."""
-    file = ROOT / "BENCHMARK.md"
-    before = file.read_text() if file.exists() else "# Benchmark\n"
-    head, *sections = re.split(r"^## ", before, flags=re.MULTILINE)
+    """Put this section into docs/benchmark.md, in place of the one of the same title."""
+    file = ROOT / "docs" / "benchmark.md"
+    head, *sections = re.split(r"^## ", file.read_text(), flags=re.MULTILINE)
     kept = {section.partition("\n")[0]: section for section in sections}
     kept[title] = f"{title}\n\n{text}\n\n"
     file.write_text("## ".join([head, *kept.values()]).rstrip("\n") + "\n")
