@@ -43,15 +43,15 @@ test-containers: $(VENV)/dev.txt ## build the images and run the composed system
 	DOCKER="$(DOCKER)" COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest -m containers $(PYTEST)
 
 chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## the hard tests at full size: 10,000 messages each
-	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/test_chaos.py $(PYTEST)
+	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/system/test_chaos.py $(PYTEST)
 
 bench: bench-pipeline bench-viewer ## measure both; each writes its part of docs/benchmark.md
 
 bench-pipeline: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure publishing and consuming, beside a bare boto3 loop
-	$(BIN)/python -m tests.bench && $(BIN)/python -m tests.support.documents
+	$(BIN)/python -m tests.bench.pipeline && $(BIN)/python -m tests.support.documents
 
 bench-viewer: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure the page, the streams and the search
-	$(BIN)/python -m tests.bench_viewer && $(BIN)/python -m tests.support.documents
+	$(BIN)/python -m tests.bench.viewer && $(BIN)/python -m tests.support.documents
 
 lint: $(VENV)/dev.txt ## style and likely mistakes
 	$(BIN)/ruff check .
