@@ -27,9 +27,12 @@ USER 10001:10001
 # The process itself, no shell around it: SIGTERM reaches it.
 CMD ["python", "-m", "producer"]
 ARG VERSION=unknown
+ARG REVISION=unknown
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="Fanout producer" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"
 
 FROM common AS consumer
@@ -39,9 +42,12 @@ RUN python -m compileall -q pipeline consumer
 USER 10001:10001
 CMD ["python", "-m", "consumer"]
 ARG VERSION=unknown
+ARG REVISION=unknown
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="Fanout consumer" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"
 
 FROM common AS viewer
@@ -55,7 +61,10 @@ RUN python -m compileall -q pipeline viewer
 USER 10001:10001
 CMD ["python", "-m", "viewer"]
 ARG VERSION=unknown
+ARG REVISION=unknown
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="Fanout viewer" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"

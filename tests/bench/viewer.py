@@ -1,7 +1,7 @@
 """`make bench-viewer`: how soon a message is seen, by how many, and how fast much is searched.
 
 Everything is real: messages come through LocalStack where their way is measured, the page runs in Chromium,
-and the readers of many streams are a process of their own. The tables are also written to BENCHMARK.md.
+and the readers of many streams are a process of their own. The tables are also written to docs/benchmark.md.
 """
 
 import contextlib
