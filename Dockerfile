@@ -11,9 +11,9 @@ RUN apt-get update \
  && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin fanout
 WORKDIR /app
 # Wheels only: nothing is compiled, so there is no compiler to remove.
-COPY requirements/services.txt ./requirements/
+COPY requirements/services.txt ./requirements.txt
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-    --require-hashes --only-binary :all: --requirement requirements/services.txt
+    --require-hashes --only-binary :all: --requirement requirements.txt
 # HOST: inside a container, loopback would reach nobody. Bytecode is written below, where the root is writable.
 ENV HOST=0.0.0.0 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 EXPOSE 5000
@@ -52,9 +52,9 @@ LABEL org.opencontainers.image.title="Fanout consumer" \
 
 FROM common AS viewer
 # The web server, which the other two do without.
-COPY requirements/viewer.txt ./requirements/
+COPY requirements/viewer.txt ./requirements-viewer.txt
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-    --require-hashes --only-binary :all: --requirement requirements/viewer.txt
+    --require-hashes --only-binary :all: --requirement requirements-viewer.txt
 COPY pipeline/ pipeline/
 COPY viewer/ viewer/
 RUN python -m compileall -q pipeline viewer
