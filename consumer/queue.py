@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pipeline.aws import LARGEST_BATCH, LONG_POLL_SECONDS, queue_url
+from pipeline.aws import LONG_POLL_SECONDS, MAX_BATCH, queue_url
 from pipeline.direct import DirectSqs
 from pipeline.message import ORIGINAL_ID, Delivery, attribute_text, message_from_body
 from pipeline.ttl_cache import TtlCache
@@ -53,7 +53,7 @@ class Queue:
             "ReceiveMessage",
             {
                 "QueueUrl": self._url,
-                "MaxNumberOfMessages": LARGEST_BATCH,
+                "MaxNumberOfMessages": MAX_BATCH,
                 "WaitTimeSeconds": wait_seconds,
                 "VisibilityTimeout": self.visibility_timeout_seconds,
                 "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp"],

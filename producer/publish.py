@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline.aws import LARGEST_BATCH, LARGEST_BATCH_BYTES, Topic
+from pipeline.aws import MAX_BATCH, MAX_BATCH_BYTES, Topic
 from pipeline.message import GREETING, Message, new_message
 from pipeline.retry import AWS_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
@@ -114,12 +114,12 @@ def publish_steadily(publisher: Publisher, messages: Iterator[Message], rate: fl
 
     What fell due while AWS was away is not made up for afterwards: a steady rate is not a burst.
     """
-    until_full_batch = min((LARGEST_BATCH - 1) / rate, LONGEST_GATHERING_SECONDS)
+    until_full_batch = min((MAX_BATCH - 1) / rate, LONGEST_GATHERING_SECONDS)
     due = time.monotonic()
     while True:
         now = time.monotonic()
         due = max(due, now - LONGEST_DELAY_SECONDS)
-        count = min(LARGEST_BATCH, 1 + int((now - due) * rate))
+        count = min(MAX_BATCH, 1 + int((now - due) * rate))
         publisher.publish(list(itertools.islice(messages, count)))
         due += count / rate
         publisher.wait(due + until_full_batch - time.monotonic())
@@ -131,7 +131,7 @@ def _split(messages: Sequence[Message]) -> Iterator[list[Message]]:
     size = 0
     for message in messages:
         added = len(message.body.encode()) + len(message.type.encode()) + len(message.source.encode()) + 64
-        if batch and (len(batch) == LARGEST_BATCH or size + added > LARGEST_BATCH_BYTES):
+        if batch and (len(batch) == MAX_BATCH or size + added > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(message)

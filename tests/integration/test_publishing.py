@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from consumer.queue import Queue
-from pipeline.aws import LARGEST_BATCH_BYTES, sqs_client
+from pipeline.aws import MAX_BATCH_BYTES, sqs_client
 from pipeline.message import new_message
 from pipeline.stopping import Stopped
 from producer.publish import greetings, publish_at_random, publish_steadily
@@ -57,7 +57,7 @@ def test_a_batch_never_exceeds_what_one_request_may_hold() -> None:
     publisher(topic).publish(messages)
 
     assert [m.id for m in topic.accepted] == [m.id for m in messages]
-    assert all(sum(len(m.body) for m in call) <= LARGEST_BATCH_BYTES for call in topic.calls)
+    assert all(sum(len(m.body) for m in call) <= MAX_BATCH_BYTES for call in topic.calls)
 
 
 def test_stopping_ends_a_wait_at_once() -> None:

@@ -12,7 +12,7 @@ from pipeline.store.reader import Reader
 from viewer.api.copies import copy_links
 from viewer.api.models import json_answer, plain
 from viewer.api.parameters import json_body, number, refuse_unknown
-from viewer.aws.redrive import MOST_PER_SECOND, DeadLetterQueue, NoDeadLetterQueue, RedriveRefused
+from viewer.aws.redrive import MAX_PER_SECOND, DeadLetterQueue, NoDeadLetterQueue, RedriveRefused
 from viewer.redaction import Mask
 
 MOST_LISTED = 1000
@@ -82,8 +82,8 @@ def _chosen() -> tuple[list[str] | None, int | None]:
     if not isinstance(document, dict):
         raise Problem(400, WHAT)
     per_second = document.pop("per_second", None)
-    if per_second is not None and not (type(per_second) is int and 0 < per_second <= MOST_PER_SECOND):
-        detail = f"per_second should be a whole number from 1 to {MOST_PER_SECOND}"
+    if per_second is not None and not (type(per_second) is int and 0 < per_second <= MAX_PER_SECOND):
+        detail = f"per_second should be a whole number from 1 to {MAX_PER_SECOND}"
         raise Problem(400, detail, parameter="per_second")
     if document == {"all": True}:
         return None, per_second

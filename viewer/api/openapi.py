@@ -12,7 +12,7 @@ from viewer.api.models import json_answer
 from viewer.api.parameters import LARGEST_SEQ
 from viewer.api.publish import MOST_ATTRIBUTES
 from viewer.api.status import WINDOWS
-from viewer.aws.redrive import MOST_PER_SECOND
+from viewer.aws.redrive import MAX_PER_SECOND
 
 Schema = dict[str, Any]
 
@@ -456,7 +456,7 @@ def _schemas() -> dict[str, Schema]:
             "size": _COUNT,
         }
     )
-    per_second = _null(_whole(1, MOST_PER_SECOND))
+    per_second = _null(_whole(1, MAX_PER_SECOND))
     named: Schema = {"type": "string", "minLength": 1}
     value = _object({"value": _TEXT, "count": _COUNT})
     return {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 # The emulators' endpoints return every message with its body, whatever one asks for.
-MOST_LOOKED_AT = 1_000
+MAX_LOOKED_AT = 1_000
 LOOK_TIMEOUT_SECONDS = 5
 
 
@@ -77,8 +77,8 @@ class Queues:
 
         Raises CannotLook, and FetchError.
         """
-        if depth.total > MOST_LOOKED_AT:
-            raise CannotLook(f"more than {MOST_LOOKED_AT:,} messages are too many to look at")
+        if depth.total > MAX_LOOKED_AT:
+            raise CannotLook(f"more than {MAX_LOOKED_AT:,} messages are too many to look at")
         endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
         if not endpoint:
             raise CannotLook("AWS has no way to look into a queue without receiving from it")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from pipeline.aws import LARGEST_BATCH, queue_url
+from pipeline.aws import MAX_BATCH, queue_url
 from pipeline.message import ORIGINAL_ID, has_own_identity
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 # Long enough to look through a large queue once; what was only looked at is shown again at the end.
 HIDDEN_SECONDS = 120
-MOST_PER_SECOND = 500  # "StartMessageMoveTask", AWS
-MOST_ATTRIBUTES = 10  # "SendMessage", AWS
+MAX_PER_SECOND = 500  # "StartMessageMoveTask", AWS
+MAX_ATTRIBUTES = 10  # "SendMessage", AWS
 COUNTS: "tuple[QueueAttributeNameType, ...]" = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -247,7 +247,7 @@ class Mover:
         while True:
             answer = self._sqs.receive_message(
                 QueueUrl=self._source,
-                MaxNumberOfMessages=LARGEST_BATCH,
+                MaxNumberOfMessages=MAX_BATCH,
                 VisibilityTimeout=HIDDEN_SECONDS,
                 WaitTimeSeconds=1,
                 MessageAttributeNames=["All"],
@@ -310,6 +310,6 @@ def _attributes(raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDe
             kept["BinaryValue"] = value["BinaryValue"]
         else:
             kept["StringValue"] = value["StringValue"]
-    if not has_own_identity(raw["Body"]) and len(attributes) < MOST_ATTRIBUTES:
+    if not has_own_identity(raw["Body"]) and len(attributes) < MAX_ATTRIBUTES:
         attributes.setdefault(ORIGINAL_ID, {"DataType": "String", "StringValue": raw["MessageId"]})
     return attributes
