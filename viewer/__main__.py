@@ -1,8 +1,8 @@
 """The viewer's wiring: settings and logs in gunicorn's master process, everything else in its worker.
 
 One gevent worker holds thousands of open streams: each is a greenlet of some kilobytes, where a thread would
-be a megabyte. gevent replaces the blocking calls of the standard library when the worker starts, so what uses
-them (psycopg, boto3, flask) is imported only there, in `load`.
+take a megabyte. gevent replaces the blocking calls of the standard library when the worker starts, so modules
+that use them (psycopg, boto3, flask) are imported only then, in `load`.
 """
 
 import logging
@@ -28,12 +28,12 @@ class Viewer(BaseApplication):
     """The viewer under gunicorn."""
 
     def __init__(self, settings: ViewerSettings) -> None:
-        """Keep the settings; `run` starts the server and ends the process."""
+        """Keep the settings. `run` starts the server and does not return."""
         self._settings = settings
         super().__init__()
 
     def load_config(self) -> None:
-        """Tell gunicorn what it needs to know."""
+        """Set the options of gunicorn."""
         options = {
             "bind": f"{self._settings.host}:{self._settings.port}",
             "worker_class": "gevent",
@@ -51,7 +51,7 @@ class Viewer(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Wire the application together, in the worker."""
+        """Wire the application, in the worker."""
         from pipeline.aws import Topic, sns_client, sqs_client
         from pipeline.health import Health
         from pipeline.store.migrate import check_schema, open_database
@@ -87,19 +87,19 @@ class Viewer(BaseApplication):
         return create_app(database, reader, topic, sqs, hub=hub, tail=tail, health=health, settings=settings)
 
     def _set_up_worker(self, worker: Any) -> None:
-        """Say how this worker stops, and what it does not mind."""
+        """Set how this worker stops, and which errors it ignores."""
         import gevent
 
         def stop() -> None:
-            # Open streams end by themselves: gunicorn would wait for them in vain.
+            # Open streams end by themselves; gunicorn would only wait for them.
             self._health.drain()
             self._tail.stop()
             worker.alive = False
-            # A connection whose stream has ended would be kept for another request.
+            # Otherwise a connection would be kept open after its stream has ended.
             worker.cfg.set("keepalive", 0)
 
         gevent.signal_handler(signal.SIGTERM, stop)
-        # Whoever speaks no TLS, or hangs up in the middle of it, is not worth a traceback.
+        # A client that speaks no TLS, or hangs up in the handshake, is not worth a traceback.
         gevent.get_hub().NOT_ERROR += (ssl.SSLError,)
 
 
@@ -113,7 +113,7 @@ def main() -> None:
 
 
 def _allow_files(count: int) -> None:
-    """Ask for so many open files, or as many as there may be: on many a machine it is 1,024 unless asked."""
+    """Raise the limit of open files, often 1,024, to `count` or as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

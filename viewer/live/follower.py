@@ -61,10 +61,12 @@ class Follower:
         too_fast = self._per_second() > MAX_PER_SECOND and len(messages) > NEWEST_AFTER_GAP
         if not too_fast and not self._far_behind(seq):
             return None, messages
-        messages = self._reader.find(self._following.search, limit=NEWEST_AFTER_GAP)[::-1]
-        first = messages[0].seq
+        newest = self._reader.find(self._following.search, limit=NEWEST_AFTER_GAP)[::-1]
+        if not newest:  # deleted meanwhile
+            return None, messages
+        first = newest[0].seq
         count = self._reader.count(self._following.search, after=seq, before=first)
-        return (Gap(seq + 1, first - 1, count) if count else None), messages
+        return (Gap(seq + 1, first - 1, count) if count else None), newest
 
     def _far_behind(self, seq: int) -> bool:
         at_most = self._following.newest - seq

@@ -1,6 +1,7 @@
-"""Waiting for messages: what a test asks for, answered when it is there.
+"""Long polling: a request that waits until enough messages match.
 
-Where a reader stands is a cursor, never a count: deleting messages meanwhile makes it miss or repeat none.
+The position of a reader is a cursor, never a count, so that deleting messages makes it neither miss nor
+repeat one.
 """
 
 import time
@@ -12,16 +13,16 @@ from pipeline.search.sql import Search
 from pipeline.store.reader import NearMiss, Reader, Summary
 from viewer.live.hub import Hub
 
-# However fast messages come, the store is asked only so often.
+# The shortest time between two queries, however fast messages come.
 LOOK_SECONDS = 0.1
-# What became of stored messages changes without a new one.
+# The status of stored messages changes without a new message.
 RELOOK_SECONDS = 0.5
 NEAR_MISSES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a list is asked for; see Store.find."""
+    """The messages that a request asks for; see Reader.find."""
 
     search: Search
     limit: int
@@ -31,14 +32,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Messages, newest first, and the cursor: `after` it comes what this answer did not look at."""
+    """Messages, newest first, and the cursor after which the next request should look."""
 
     messages: Sequence[Summary]
     cursor: int
 
 
 def wait_for(reader: Reader, hub: Hub, asked: Asked, count: int, seconds: float) -> Found:
-    """Return what is asked for, once at least `count` are there, or after so many seconds what there is."""
+    """Return the messages as soon as at least `count` match; after `seconds`, return those that do."""
     deadline = time.monotonic() + seconds
     with hub.following(asked.search) as following:
         while True:
@@ -53,8 +54,8 @@ def wait_for(reader: Reader, hub: Hub, asked: Asked, count: int, seconds: float)
 
 
 def look(reader: Reader, hub: Hub, asked: Asked) -> Found:
-    """Return what there is now."""
-    # Read first: what is stored in between is in the answer, or after its cursor.
+    """Return the messages that match now."""
+    # Read before the messages: one stored in between is in the answer or after its cursor.
     newest = hub.newest_stored()
     messages = reader.find(asked.search, limit=asked.limit, before=asked.before, after=asked.after)
     highest = messages[0].seq if messages else 0
@@ -63,7 +64,7 @@ def look(reader: Reader, hub: Hub, asked: Asked) -> Found:
 
 
 def near_misses(reader: Reader, asked: Asked) -> list[NearMiss]:
-    """Return what came closest to a search that found too little."""
+    """Return the messages that came closest to matching."""
     if not asked.search.conditions:
         return []
     return reader.nearest(asked.search, limit=NEAR_MISSES, after=asked.after)

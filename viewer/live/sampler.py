@@ -1,4 +1,4 @@
-"""The sampler: every few seconds, the figures of the last few, into the store."""
+"""The sampler: stores figures of the queues and the store every few seconds."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Sampler:
-    """A loop in a thread. What it cannot learn it leaves out: figures are worth no retry and no alarm."""
+    """A loop in a thread. It leaves out what it cannot read: a figure is not worth a retry or an alarm."""
 
     def __init__(self, samples: Samples, queues: Queues, stop: threading.Event) -> None:
         """Start nothing yet."""

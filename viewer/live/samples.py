@@ -1,4 +1,4 @@
-"""Samples: the figures of each five seconds, kept for a day, whatever is removed from the store meanwhile."""
+"""Samples: figures of each five seconds, kept for a day, independent of what is removed from the store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ RECORD: LiteralString = f"""
           WHERE failed_at >= %(begin)s AND failed_at < %(end)s) AS f
     ON CONFLICT (at) DO NOTHING"""
 
-# The depth of a queue is its last in each stretch; the higher percentiles are the worst in it.
+# Of each period: the last depth of a queue, and the highest of the higher percentiles.
 READ: LiteralString = """
     SELECT date_bin(%(width)s, at, %(begin)s) AS at, sum(stored)::int AS stored,
            sum(duplicates)::int AS duplicates, sum(failed)::int AS failed,
@@ -53,7 +53,7 @@ NOW: LiteralString = """
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The figures of one stretch of time, beginning at `at`. None is unknown."""
+    """The figures of one period, beginning at `at`. None is unknown."""
 
     at: datetime
     stored: int
@@ -70,7 +70,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How it goes: rates of the last ten seconds and minute, seconds from published to stored in that."""
+    """Current figures: rates of the last ten seconds and minute, and percentiles of latency in seconds."""
 
     total: int
     oldest: datetime | None
@@ -83,7 +83,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Depths:
-    """What the queues hold; None is unknown."""
+    """How many messages the queues hold; None is unknown."""
 
     visible: int | None = None
     in_flight: int | None = None
@@ -99,7 +99,7 @@ class Samples:
         self._database = database
 
     def record(self, end: datetime, depths: Depths) -> None:
-        """Keep the sample that ends here, unless another viewer has; forget those older than a day."""
+        """Store the sample that ends here, unless another viewer has; delete those older than a day."""
         values = {
             "begin": end - timedelta(seconds=SAMPLE_SECONDS),
             "end": end,
@@ -113,13 +113,13 @@ class Samples:
             connection.execute("DELETE FROM samples WHERE at < %s", [end - KEPT])
 
     def read(self, begin: datetime, width: timedelta) -> Sequence[Sample]:
-        """Return the samples since then, gathered into stretches of this width."""
+        """Return the samples since then, gathered into periods of this width."""
         with self._database.connection() as connection:
             cursor = connection.cursor(row_factory=class_row(Sample))
             return cursor.execute(READ, {"begin": begin, "width": width}).fetchall()
 
     def figures(self) -> Figures:
-        """Return how it goes now."""
+        """Return the current figures."""
         with self._database.connection() as connection:
             found = connection.cursor(row_factory=class_row(Figures)).execute(NOW).fetchone()
             assert found is not None
@@ -127,5 +127,5 @@ class Samples:
 
 
 def sample_end(now: datetime) -> datetime:
-    """Return when the last complete sample ended: at a multiple of its length, the same for every viewer."""
+    """Return when the last complete sample ended: a multiple of its length, the same for every viewer."""
     return datetime.fromtimestamp(now.timestamp() // SAMPLE_SECONDS * SAMPLE_SECONDS, UTC)
