@@ -18,10 +18,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on; the images set 0.0.0.0")
     port: Port = Field(5000, description="port of /health and, on the viewer, of the page and the API")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="lowest level logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`"
+    )
     log_format: Literal["json", "text"] = Field("json", description="`json` for machines, `text` for people")
     stall_seconds: Seconds = Field(
-        60, description="seconds without a completed turn of the service's loop until liveness fails"
+        60, description="seconds that a loop of the service may go without progress before liveness fails"
     )
 
     @field_validator("log_level", mode="before")
@@ -39,7 +41,9 @@ class TopicSettings(Settings):
 class DatabaseSettings(Settings):
     """Settings of the services that use the store."""
 
-    database_url: SecretStr = Field(description="PostgreSQL, as `postgresql://user:password@host/database`")
+    database_url: SecretStr = Field(
+        description="PostgreSQL database, as `postgresql://user:password@host/database`"
+    )
 
     @field_validator("database_url")
     @classmethod

@@ -12,7 +12,7 @@ from consumer.queue import Queue
 from pipeline.aws import MAX_BATCH_BYTES, sqs_client
 from pipeline.message import new_message
 from pipeline.stopping import Stopped
-from producer.publish import greetings, publish_at_random, publish_steadily
+from producer.publish import greetings, publish_at_random_intervals, publish_at_steady_rate
 from tests.support.emulators import Names
 from tests.support.publishing import TopicStandIn, publisher
 from tests.support.services import Service
@@ -66,7 +66,7 @@ def test_stopping_ends_a_wait_at_once() -> None:
     began = time.monotonic()
 
     with pytest.raises(Stopped):
-        publish_at_random(publisher(TopicStandIn(), stop), greetings("hi"), 60, 60)
+        publish_at_random_intervals(publisher(TopicStandIn(), stop), greetings("hi"), 60, 60)
 
     assert time.monotonic() - began < 5
 
@@ -76,7 +76,7 @@ def test_a_steady_rate_is_kept_in_few_requests() -> None:
     threading.Timer(1.5, stop.set).start()
 
     with pytest.raises(Stopped):
-        publish_steadily(publisher(topic, stop), greetings("hi"), rate=200)
+        publish_at_steady_rate(publisher(topic, stop), greetings("hi"), rate=200)
 
     assert 150 <= len(topic.accepted) <= 301
     assert len(topic.calls) <= len(topic.accepted) / 8
