@@ -18,7 +18,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from local.emulators import aws_environment
-from local.postgres import Postgres
 from pipeline.search import EVERYTHING
 from pipeline.store import Store
 from tests.support.examples import arrival
@@ -194,13 +193,13 @@ def test_no_message_is_missed_or_doubled_while_several_consumers_commit_at_once(
 
 
 def test_the_page_tells_at_once_that_the_database_is_away_and_that_it_is_back(
-    open_viewer: OpenViewer, store: Store, postgres: Postgres, database_url: str
+    open_viewer: OpenViewer, store: Store, postgres_url: str, database_url: str
 ) -> None:
     viewer = open_viewer(store)
     wait_for(lambda: viewer.get("/").status_code == 200)
     name = database_url.rpartition("/test_")[2].partition("?")[0]
 
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE test_{name} ALLOW_CONNECTIONS false".encode())
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [f"test_{name}"]
