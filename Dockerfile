@@ -11,9 +11,9 @@ RUN apt-get update \
  && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin fanout
 WORKDIR /app
 # Wheels only: nothing is compiled, so there is no compiler to remove.
-COPY requirements/services.txt ./requirements/
+COPY requirements/services.txt ./requirements.txt
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-    --require-hashes --only-binary :all: --requirement requirements/services.txt
+    --require-hashes --only-binary :all: --requirement requirements.txt
 # HOST: inside a container, loopback would reach nobody. Bytecode is written below, where the root is writable.
 ENV HOST=0.0.0.0 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 EXPOSE 5000
@@ -27,9 +27,12 @@ USER 10001:10001
 # The process itself, no shell around it: SIGTERM reaches it.
 CMD ["python", "-m", "producer"]
 ARG VERSION=unknown
+ARG REVISION=unknown
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="Fanout producer" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"
 
 FROM common AS consumer
@@ -39,23 +42,29 @@ RUN python -m compileall -q pipeline consumer
 USER 10001:10001
 CMD ["python", "-m", "consumer"]
 ARG VERSION=unknown
+ARG REVISION=unknown
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="Fanout consumer" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"
 
 FROM common AS viewer
 # The web server, which the other two do without.
-COPY requirements/viewer.txt ./requirements/
+COPY requirements/viewer.txt ./requirements-viewer.txt
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-    --require-hashes --only-binary :all: --requirement requirements/viewer.txt
+    --require-hashes --only-binary :all: --requirement requirements-viewer.txt
 COPY pipeline/ pipeline/
 COPY viewer/ viewer/
 RUN python -m compileall -q pipeline viewer
 USER 10001:10001
 CMD ["python", "-m", "viewer"]
 ARG VERSION=unknown
+ARG REVISION=unknown
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="Fanout viewer" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"

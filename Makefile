@@ -6,13 +6,17 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 
 SERVICES := producer consumer viewer
+# Stands in pyproject.toml only: the labels of images and manifests are written from there.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BASE ?= python:3.13-slim
 DOCKER ?= docker
 COMPOSE ?= $(shell $(DOCKER) compose version >/dev/null 2>&1 && echo $(DOCKER) compose || echo docker-compose)
 KUBECTL ?= kubectl
 # BRANCH-SHA, as a tag may be written; -dirty where the images hold what no commit does.
 BRANCH = $(shell git rev-parse --abbrev-ref HEAD | tr -c 'A-Za-z0-9_.\n' -)
-TAG ?= $(BRANCH)-$(shell git rev-parse --short HEAD)$(if $(shell git status --porcelain),-dirty)
+DIRTY = $(if $(shell git status --porcelain),-dirty)
+TAG ?= $(BRANCH)-$(shell git rev-parse --short HEAD)$(DIRTY)
+REVISION ?= $(shell git rev-parse HEAD)$(DIRTY)
 SOURCE ?= $(or $(shell git remote get-url origin 2>/dev/null | sed 's,//[^/@]*@,//,'),unknown)
 # What `make images` tags: `latest` is what the manifests and compose.yaml name.
 IMAGE_TAGS ?= latest $(TAG)
@@ -41,13 +45,13 @@ test-containers: $(VENV)/dev.txt ## build the images and run the composed system
 chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## the hard tests at full size: 10,000 messages each
 	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/system/test_chaos.py $(PYTEST)
 
-bench: bench-pipeline bench-viewer ## measure both; each writes its part of BENCHMARK.md and README.md
+bench: bench-pipeline bench-viewer ## measure both; each writes its part of docs/benchmark.md
 
 bench-pipeline: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure publishing and consuming, beside a bare boto3 loop
-	$(BIN)/python -m tests.bench.pipeline && $(BIN)/python -m tests.unit.test_documents
+	$(BIN)/python -m tests.bench.pipeline && $(BIN)/python -m tests.support.documents
 
 bench-viewer: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## measure the page, the streams and the search
-	$(BIN)/python -m tests.bench.viewer && $(BIN)/python -m tests.unit.test_documents
+	$(BIN)/python -m tests.bench.viewer && $(BIN)/python -m tests.support.documents
 
 lint: $(VENV)/dev.txt ## style and likely mistakes
 	$(BIN)/ruff check .
@@ -60,8 +64,8 @@ format: $(VENV)/dev.txt ## write the code in the common style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-readme: $(VENV)/dev.txt ## write the tables of settings and figures into README.md
-	$(BIN)/python -m tests.unit.test_documents
+readme: $(VENV)/dev.txt ## write settings and figures into README.md and docs/
+	$(BIN)/python -m tests.support.documents
 
 lock: $(VENV)/dev.txt ## lock the requirements from pyproject.toml (UPGRADE=1: newer versions)
 	UV=$(BIN)/uv ./requirements/lock.sh
@@ -72,7 +76,7 @@ images: ## build the images of producer, consumer and viewer (BASE=python:3.13-s
 	@for service in $(SERVICES); do \
 	  echo "$$service: $(IMAGE_TAGS)"; \
 	  $(DOCKER) build --quiet --target $$service --build-arg BASE=$(BASE) \
-	    --build-arg VERSION=$(TAG) --build-arg SOURCE=$(SOURCE) \
+	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg SOURCE=$(SOURCE) \
 	    $(foreach tag,$(IMAGE_TAGS),--tag $$service:$(tag)) . || exit 1; \
 	done
 
@@ -112,8 +116,12 @@ secret: ## give the cluster a random database password in place of the one for d
 release: registry ## deploy what `make push` pushed, by a kustomize overlay (REGISTRY=…, OVERLAY=release or aws)
 	@overlays/release.sh $(OVERLAY) $(REGISTRY) $(TAG)
 
-# The line above the file's text stays, what follows it is written anew.
-manifests: ## write localstack-init's file into its ConfigMap
+# Those of LocalStack and PostgreSQL carry the versions of their images.
+VERSIONED = $(filter-out kubernetes/localstack%.yaml kubernetes/postgres.yaml,$(wildcard kubernetes/*.yaml kubernetes/*/*.yaml overlays/*/*.yaml))
+# In the ConfigMap, the line above the file's text stays; what follows it is written anew.
+manifests: ## write the version, and localstack-init's file, into the manifests
+	@sed -i.old 's,\(app.kubernetes.io/version:\) .*,\1 $(VERSION),' $(VERSIONED)
+	@rm $(VERSIONED:=.old)
 	@sed '/create_resources.py: |/q' kubernetes/localstack-init.yaml >kubernetes/localstack-init.new
 	@sed 's/^./    &/' localstack-init/create_resources.py >>kubernetes/localstack-init.new
 	@mv kubernetes/localstack-init.new kubernetes/localstack-init.yaml

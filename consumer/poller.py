@@ -20,11 +20,11 @@ from consumer.handler import Failures, Handler, Unavailable
 from consumer.queue import Queue
 from consumer.visibility import VisibilityKeeper
 from pipeline.aws import LARGEST_BATCH
-from pipeline.failures import FailedTry, FailureLog
 from pipeline.health import Health
 from pipeline.message import Delivery
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, Dependency, explain, retry_until_stopped
 from pipeline.stopping import Stopped
+from pipeline.store.failures import FailedTry, FailureLog
 
 LONGEST_DELAY_SECONDS = 900
 PAUSE_AFTER_ERROR_SECONDS = 1.0

@@ -31,7 +31,7 @@ $kubectl apply -f kubernetes
 for workload in deployment/localstack statefulset/postgres "${services[@]/#/deployment/}"; do
   if ! $kubectl rollout status "$workload" --timeout 5m; then
     $kubectl get pods --selector app.kubernetes.io/part-of=fanout
-    echo "$workload is not ready. Why: kubectl describe $workload; kubectl logs $workload; README.md, Troubleshooting" >&2
+    echo "$workload is not ready. Why: kubectl describe $workload; kubectl logs $workload; docs/kubernetes.md, When it does not work" >&2
     exit 1
   fi
 done

@@ -77,10 +77,12 @@ class Message:
 class Delivery:
     """One receipt of a message from SQS ("ReceiveMessage", AWS).
 
-    `message_id` is SQS's, `receipt_handle` is what deletes it, `receive_count` is 1 the first time.
+    `queue` is the name of the queue that delivered it, `message_id` is SQS's, `receipt_handle` is what
+    deletes it, `receive_count` is 1 the first time.
     """
 
     message: Message
+    queue: str
     message_id: str
     receipt_handle: str
     receive_count: int

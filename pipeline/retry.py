@@ -18,9 +18,15 @@ from botocore.parsers import ResponseParserError
 
 from pipeline.stopping import Stopped
 
-# The last is what a gateway in between says in its own words, such as a page of HTML.
+# The last is raised for an answer that is not AWS's, such as the HTML page of a gateway.
 AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
-DATABASE_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
+# A missing table or column is an outage, too: the schema is not created yet, or of another release.
+DATABASE_ERRORS = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+)
 
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 5.0  # what has come back is noticed within this time

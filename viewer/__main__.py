@@ -41,7 +41,7 @@ class Viewer(BaseApplication):
             "worker_connections": self._settings.max_connections,
             "graceful_timeout": 3,
             "post_worker_init": self._set_up_worker,
-            "logger_class": "viewer.access.GunicornLogger",
+            "logger_class": "viewer.gunicorn_logging.GunicornLogger",
             "control_socket_disable": True,
         }
         if self._settings.tls_certfile:
@@ -54,29 +54,37 @@ class Viewer(BaseApplication):
         """Wire the application together, in the worker."""
         from pipeline.aws import Topic, sns_client, sqs_client
         from pipeline.health import Health
-        from pipeline.samples import Samples
-        from pipeline.store import Store
+        from pipeline.store.migrate import check_schema, open_database
         from viewer.app import create_app
-        from viewer.queues import Queues
-        from viewer.redaction import RedactingStore
-        from viewer.sampler import Sampler
-        from viewer.tail import Tail
+        from viewer.aws.queue_inspection import Queues
+        from viewer.live.hub import Hub
+        from viewer.live.sampler import Sampler
+        from viewer.live.samples import Samples
+        from viewer.live.tail import Tail
+        from viewer.redaction import RedactingReader
 
         settings = self._settings
-        database_url = settings.database_url.get_secret_value()
-        fields = settings.redacted_fields
-        store = RedactingStore(database_url, fields) if fields else Store(database_url)
-        # AWS is needed for publishing only: what is stored can be seen without it.
-        health = Health(settings.stall_seconds, checks={"database": store.check})
         stop = threading.Event()
-        self._tail = Tail(store, stop, lambda: health.beat("tail"), settings.heartbeat_seconds)
-        self._health = health
-        threading.Thread(target=self._tail.run, name="tail", daemon=True).start()
+        database = open_database(settings.database_url.get_secret_value())
+        reader = RedactingReader(database, settings.redacted_fields)
         sqs = sqs_client(AWS_TIMEOUT_SECONDS)
-        sampler = Sampler(Samples(store), Queues(sqs, settings.queue_name), stop)
-        threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
         topic = Topic(sns_client(AWS_TIMEOUT_SECONDS), settings.topic_name)
-        return create_app(store, topic, sqs, tail=self._tail, health=health, settings=settings)
+        # Publishing needs AWS, but what is stored can be seen without it.
+        health = Health(settings.stall_seconds, checks={"database": lambda: check_schema(database)})
+        hub = Hub(reader, stop, settings.heartbeat_seconds)
+        tail = Tail(
+            database,
+            reader,
+            hub,
+            stop=stop,
+            beat=lambda: health.beat("tail"),
+            queue_name=settings.queue_name,
+        )
+        sampler = Sampler(Samples(database), Queues(sqs, settings.queue_name), stop)
+        threading.Thread(target=tail.run, name="tail", daemon=True).start()
+        threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
+        self._tail, self._health = tail, health
+        return create_app(database, reader, topic, sqs, hub=hub, tail=tail, health=health, settings=settings)
 
     def _set_up_worker(self, worker: Any) -> None:
         """Say how this worker stops, and what it does not mind."""

@@ -1,7 +1,7 @@
 """`make bench-pipeline`: how fast it is, beside a bare boto3 loop, on the real LocalStack, all in one run.
 
 Rounds alternate between the two, so that whatever else the machine does meets both; medians are printed.
-The table is also written to BENCHMARK.md.
+The table is also written to docs/benchmark.md.
 """
 
 import os

@@ -60,10 +60,9 @@ def stolen_share() -> float:
 
 
 def write_section(title: str, text: str) -> None:
-    """Put this section into BENCHMARK.md, in place of the one of the same title."""
-    file = ROOT / "BENCHMARK.md"
-    before = file.read_text() if file.exists() else "# Benchmark\n"
-    head, *sections = re.split(r"^## ", before, flags=re.MULTILINE)
+    """Put this section into docs/benchmark.md, in place of the one of the same title."""
+    file = ROOT / "docs" / "benchmark.md"
+    head, *sections = re.split(r"^## ", file.read_text(), flags=re.MULTILINE)
     kept = {section.partition("\n")[0]: section for section in sections}
     kept[title] = f"{title}\n\n{text}\n\n"
     file.write_text("## ".join([head, *kept.values()]).rstrip("\n") + "\n")

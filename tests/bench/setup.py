@@ -16,10 +16,10 @@ from local.postgres import Postgres
 from local.process import Process, python_module, stop_all
 from pipeline.aws import Topic, sns_client
 from pipeline.message import new_message
-from pipeline.store import Store
 from tests.support.ports import free_port
 from tests.support.postgres import open_folder
 from tests.support.services import Service
+from tests.support.stores import Store
 
 
 @dataclass

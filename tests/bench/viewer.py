@@ -1,7 +1,7 @@
 """`make bench-viewer`: how soon a message is seen, by how many, and how fast much is searched.
 
 Everything is real: messages come through LocalStack where their way is measured, the page runs in Chromium,
-and the readers of many streams are a process of their own. The tables are also written to BENCHMARK.md.
+and the readers of many streams are a process of their own. The tables are also written to docs/benchmark.md.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from local.process import stop_all
 from pipeline.message import Delivery
-from pipeline.store import Store
 from tests.bench.report import goals, markdown, percentiles, where, write_section
 from tests.bench.setup import Bench, fill, open_bench
 from tests.support.browser import start_chromium
 from tests.support.examples import arrival
 from tests.support.services import Service
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
 LATENCY_SECONDS = int(os.environ.get("BENCH_LATENCY_SECONDS", "20"))

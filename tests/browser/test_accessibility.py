@@ -8,11 +8,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from pipeline.store import Store
 from tests.support.browser import open_page, shown
 from tests.support.dead_letters import die
 from tests.support.examples import arrival
 from tests.support.services import Service, Viewed
+from tests.support.stores import Store
 
 VIEWS = {
     "list": "/",

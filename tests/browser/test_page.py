@@ -12,14 +12,14 @@ import pytest
 from playwright.sync_api import Page, Response, expect
 
 from local.emulators import aws_environment
-from pipeline.failures import FailedTry, FailureLog
 from pipeline.message import Delivery
-from pipeline.store import Store
+from pipeline.store.failures import FailedTry
 from tests.support.browser import open_page, shown
 from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
 from tests.support.ports import free_port
 from tests.support.services import Service, Viewed
+from tests.support.stores import QUEUE, FailureRecords, Store
 
 StartService = Callable[..., Service]
 
@@ -375,7 +375,7 @@ def arrived_again(delivery: Delivery, message_id: str) -> Delivery:
 
 def test_the_list_keeps_up_with_what_becomes_of_messages(page: Page, viewed: Viewed) -> None:
     poison = arrival("poison")
-    log = FailureLog(viewed.store)
+    log = FailureRecords(viewed.store)
     viewed.store.add([poison, arrival("fine")])
     open_page(page, viewed)
     fates = page.locator("tr.message .fate:not(:empty)")
@@ -391,18 +391,18 @@ def test_the_list_keeps_up_with_what_becomes_of_messages(page: Page, viewed: Vie
     page.get_by_text("status", exact=True).click()
     page.get_by_role("button", name="dead 1", exact=True).click()
     expect(page.locator("tr.message")).to_have_count(1)
-    log.mark_redriven(None, datetime.now(UTC))
+    log.mark_redriven(QUEUE, None, datetime.now(UTC))
     expect(page.locator("tr.message")).to_have_count(0)
 
 
 def test_the_timeline_shows_each_try_and_how_it_ended(page: Page, viewed: Viewed) -> None:
     first = arrival("poison")
-    log = FailureLog(viewed.store)
+    log = FailureRecords(viewed.store)
     viewed.store.add([first])
     log.record([FailedTry(first, "KeyError", "'sku'", "Traceback: …", last=False)])
     second = replace(first, receive_count=2, received_at=datetime.now(UTC))
     log.record([FailedTry(second, "ValueError", HOSTILE, "Traceback: …", last=True)])
-    log.mark_redriven(None, datetime.now(UTC))
+    log.mark_redriven(QUEUE, None, datetime.now(UTC))
     third = arrived_again(first, "redriven")
     viewed.store.add([third])
     log.resolve([third])

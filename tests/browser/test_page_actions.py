@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
-from pipeline.faults import FaultShare
-from pipeline.store import Store
+from pipeline.store.faults import FaultShare
 from tests.support.browser import open_page, shown
 from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
 from tests.support.services import Service, Viewed
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
 # Notifications are kept instead of shown, and the test says whether the reader looks.
@@ -254,7 +254,7 @@ def test_a_message_is_sent_with_attributes_again_and_changed_while_some_fail(
     environment = {**ministack.environment, "DATABASE_URL": database_url}
     viewer = start("viewer", environment)
     start("consumer", environment, FAULTS="fail=0")
-    wait_for(lambda: FaultShare(store).read() == 0)
+    wait_for(lambda: FaultShare(store.database).read() == 0)
     page.goto(f"{viewer.url}/?tab=publish")
 
     page.get_by_label("A text, or a whole CloudEvent").fill("original")
@@ -288,4 +288,4 @@ def test_a_message_is_sent_with_attributes_again_and_changed_while_some_fail(
 
     page.get_by_role("link", name="Publish").click()
     page.get_by_role("slider").fill("100")
-    wait_for(lambda: FaultShare(store).read() == 1)
+    wait_for(lambda: FaultShare(store.database).read() == 1)

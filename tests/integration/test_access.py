@@ -13,15 +13,15 @@ from pydantic import SecretStr
 
 from consumer.handler import one_by_one
 from pipeline.aws import sqs_client
-from pipeline.failures import FailedTry, FailureLog
 from pipeline.message import Delivery
 from pipeline.settings import load_settings
-from pipeline.store import Store
+from pipeline.store.failures import FailedTry
 from tests.support.consuming import TestConsumer
 from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
+from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
-from viewer.redaction import MASK, RedactingStore
+from viewer.redaction import MASK
 from viewer.settings import ViewerSettings
 
 OpenViewer = Callable[..., FlaskClient]
@@ -202,17 +202,16 @@ def test_export_can_be_switched_off(open_viewer: OpenViewer, store: Store) -> No
 # ---- redaction
 
 
-def test_a_masked_field_leaves_the_viewer_nowhere(
-    open_viewer: OpenViewer, store: Store, database_url: str
-) -> None:
+def test_a_masked_field_leaves_the_viewer_nowhere(open_viewer: OpenViewer, store: Store) -> None:
     data = {"card": "secret-1", "nested": {"card": {"number": "secret-2"}}, "list": [{"pin": 5551234}]}
     fields = ["data.card", "data.nested.card", "data.list.pin", "attr.token"]
-    masking = RedactingStore(database_url, fields)
-    viewer = open_viewer(masking, redact=",".join(fields))
+    viewer = open_viewer(store, redact=",".join(fields))
     stream = viewer.get("/api/stream?after=0").iter_encoded()
     next(stream)
     failing = arrival(data, attributes={"token": "secret-3", "tenant": "acme"})
-    FailureLog(store).record([FailedTry(failing, "KeyError", "no card secret-6", "Traceback: …", last=True)])
+    FailureRecords(store).record(
+        [FailedTry(failing, "KeyError", "no card secret-6", "Traceback: …", last=True)]
+    )
     seqs = store.add(
         [
             failing,
@@ -241,7 +240,6 @@ def test_a_masked_field_leaves_the_viewer_nowhere(
         assert "5551234" not in text
     assert viewer.get(f"/api/messages/{seqs[0]}").json["data"]["card"] == MASK  # type: ignore[index]
     assert viewer.get(f"/api/messages/{seqs[0]}").json["attributes"]["tenant"] == "acme"  # type: ignore[index]
-    masking.close()
 
 
 def test_a_masked_field_leaves_no_dead_letter_and_no_waiting_message(

@@ -12,13 +12,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from consumer.handler import StoreHandler, one_by_one
-from pipeline.failures import FailedTry, FailureLog
 from pipeline.message import COPY_OF, Delivery, new_message
-from pipeline.store import SCHEMA_LOCK, Store
+from pipeline.store.failures import FailedTry
+from pipeline.store.migrate import SCHEMA_LOCK
 from tests.support.consuming import TestConsumer, send
 from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
 from tests.support.ports import free_port
+from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
 
 OpenViewer = Callable[..., FlaskClient]
@@ -156,7 +157,7 @@ def test_a_message_is_read_with_every_delivery_and_what_it_came_to(
 def test_a_copy_and_its_original_lead_to_each_other(viewer: FlaskClient, store: Store) -> None:
     original = arrival("original", id="A 1")
     dead = arrival("dead", id="B-2")
-    FailureLog(store).record([FailedTry(dead, "KeyError", "'sku'", "Traceback: …", last=True)])
+    FailureRecords(store).record([FailedTry(dead, "KeyError", "'sku'", "Traceback: …", last=True)])
     copies = [copy(original), copy(original), copy(dead)]
     seqs = store.add([original, *copies])
 
@@ -186,7 +187,7 @@ def copy(original: Delivery) -> Delivery:
 
 def test_a_dead_letter_that_is_not_there_is_not_found(viewer: FlaskClient, store: Store) -> None:
     delivery = arrival("handled after all")
-    FailureLog(store).record([FailedTry(delivery, "KeyError", "'sku'", "", last=False)])
+    FailureRecords(store).record([FailedTry(delivery, "KeyError", "'sku'", "", last=False)])
 
     for message_id in (delivery.message_id, "%00", "%ff", "none"):
         assert_problem(viewer.get(f"/api/dead-letters/{message_id}"), 404)
@@ -342,7 +343,7 @@ def test_publishing_says_so_when_aws_is_away(viewer: FlaskClient) -> None:
 
 @pytest.fixture
 def viewer_without_database(open_viewer: OpenViewer, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
-    monkeypatch.setattr("pipeline.store.CONNECT_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("pipeline.store.connection.CONNECT_TIMEOUT_SECONDS", 1)
     return open_viewer(Store(f"postgresql://postgres@127.0.0.1:{free_port()}/none"))
 
 

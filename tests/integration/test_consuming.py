@@ -20,10 +20,10 @@ from consumer.queue import Queue
 from examples.orders import take_order
 from pipeline.aws import sqs_client
 from pipeline.message import Delivery, new_message
-from pipeline.store import Store
 from tests.support.consuming import TestConsumer, publish, refuse, send, stored
 from tests.support.emulators import Names
 from tests.support.examples import arrival
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
 EVENT = {"specversion": "1.0", "id": "i", "source": "s", "type": "t", "data": 1}

@@ -10,14 +10,13 @@ from botocore.exceptions import EndpointConnectionError
 from playwright.sync_api import Dialog, Page, expect
 
 from pipeline.aws import sqs_client
-from pipeline.dead_letters import DeadLetterQueue, Redrive, RedriveRefused
-from pipeline.failures import FailureLog
-from pipeline.store import Store
 from tests.support.consuming import TestConsumer, publish, refuse, send, stored
 from tests.support.dead_letters import die
 from tests.support.emulators import Names
 from tests.support.services import Service
+from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
+from viewer.aws.redrive import DeadLetterQueue, Redrive, RedriveRefused
 
 
 @pytest.fixture
@@ -119,7 +118,7 @@ def test_a_redrive_one_by_one_is_watched_and_cancelled(ministack: Names, store: 
     dead = sqs.get_queue_url(QueueName=f"{ministack.queue}-dlq")["QueueUrl"]
     for number in range(20):
         sqs.send_message(QueueUrl=dead, MessageBody=str(number))
-    queue = DeadLetterQueue(sqs, ministack.queue, FailureLog(store))
+    queue = DeadLetterQueue(sqs, ministack.queue, FailureRecords(store))
 
     began = queue.redrive(per_second=10)
     assert (began.status, began.total) == ("running", 20)
@@ -140,13 +139,13 @@ def test_a_redrive_one_by_one_is_watched_and_cancelled(ministack: Names, store: 
 def test_what_the_queue_has_forgotten_is_no_dead_letter_after_a_redrive_of_all(
     names_with_one_try: Names, store: Store
 ) -> None:
-    die(store, "forgotten")
-    queue = DeadLetterQueue(sqs_client(10), names_with_one_try.queue, FailureLog(store))
+    die(store, "forgotten", names_with_one_try.queue)
+    queue = DeadLetterQueue(sqs_client(10), names_with_one_try.queue, FailureRecords(store))
 
     redrive = redriven(queue)
 
     assert (redrive.status, redrive.moved) == ("completed", 0)
-    assert FailureLog(store).dead_letters() == []
+    assert FailureRecords(store).dead_letters() == []
 
 
 def test_an_interrupted_redrive_loses_nothing(
@@ -167,7 +166,7 @@ def test_an_interrupted_redrive_loses_nothing(
 
     other = TestConsumer(names_with_one_try, store)
     other.take(1)
-    monkeypatch.setattr("pipeline.dead_letters.HIDDEN_SECONDS", 1)
+    monkeypatch.setattr("viewer.aws.redrive.HIDDEN_SECONDS", 1)
     wait_for(lambda: (redriven(consumer.dead_letters, chosen), consumer.dead())[1] == 0, seconds=20)
     wait_for(lambda: (other.poller.poll_once(), stored(store))[1] == ["a", "b"])
 
@@ -188,7 +187,7 @@ def poisoned(
             "consumer", environment, HANDLER="tests.support.handlers:refuse_poison,store", MENDED=str(mended)
         )
         send(names_with_one_try, *texts)
-        wait_for(lambda: len(FailureLog(store).dead_letters()) == len(texts))
+        wait_for(lambda: len(FailureRecords(store).dead_letters()) == len(texts))
         # The consumer that asks next moves what may not be received again.
         counter = TestConsumer(names_with_one_try, store)
         wait_for(lambda: counter.dead() == len(texts), what="dead letters")

@@ -10,11 +10,11 @@ from werkzeug.test import TestResponse
 from consumer.faults import FaultInjector, parse_faults
 from consumer.handler import StoreHandler
 from pipeline.aws import Topic, sns_client
-from pipeline.faults import FaultShare
 from pipeline.message import new_message
-from pipeline.store import Store
+from pipeline.store.faults import FaultShare
 from tests.support.consuming import TestConsumer
 from tests.support.emulators import Names
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
 OpenViewer = Callable[..., FlaskClient]
@@ -35,7 +35,7 @@ def test_a_share_chosen_at_the_page_fails_messages_until_it_is_taken_back(
     injector = FaultInjector(parse_faults("fail=1"), stop)
     consumer = TestConsumer(ministack, store, injector, StoreHandler(store))
     viewer = open_viewer(store, ministack.topic)
-    following = threading.Thread(target=injector.follow, args=[FaultShare(store)])
+    following = threading.Thread(target=injector.follow, args=[FaultShare(store.database)])
     following.start()
     try:
         wait_for(lambda: shown(viewer) == {"fail": 1})
@@ -60,15 +60,15 @@ def test_without_a_consumer_that_has_faults_none_can_be_chosen(open_viewer: Open
 
 
 def test_a_viewer_that_only_reads_lets_nothing_fail(open_viewer: OpenViewer, store: Store) -> None:
-    FaultShare(store).begin(0.1)
+    FaultShare(store.database).begin(0.1)
 
     assert choose(open_viewer(store, read_only=True), 0.5).status_code == 403
-    assert FaultShare(store).read() == 0.1
+    assert FaultShare(store.database).read() == 0.1
 
 
 @pytest.mark.parametrize("fail", [-0.1, 1.1, "0.5", True, None, float("nan")])
 def test_a_wrong_share_is_refused(open_viewer: OpenViewer, store: Store, fail: object) -> None:
-    FaultShare(store).begin(0.1)
+    FaultShare(store.database).begin(0.1)
 
     answer = choose(open_viewer(store), fail)
 

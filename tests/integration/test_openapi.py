@@ -15,11 +15,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from pipeline.store import Store
 from tests.support.dead_letters import die
 from tests.support.emulators import Names
 from tests.support.examples import arrival
-from viewer.openapi import describe
+from tests.support.stores import Store
+from viewer.api.openapi import describe
 
 OpenViewer = Callable[..., FlaskClient]
 

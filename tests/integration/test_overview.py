@@ -9,14 +9,14 @@ import boto3
 import pytest
 from flask.testing import FlaskClient
 
-from pipeline.samples import Depths, Samples, sample_end
-from pipeline.store import Store
 from tests.support.dead_letters import die
 from tests.support.emulators import Names
 from tests.support.examples import arrival
 from tests.support.ports import free_port
 from tests.support.services import Service
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
+from viewer.live.samples import Depths, Samples, sample_end
 
 OpenViewer = Callable[..., FlaskClient]
 
@@ -128,7 +128,7 @@ def test_figures_are_of_what_is_stored(open_viewer: OpenViewer, store: Store) ->
 
 def test_samples_outlive_the_messages_they_are_of(open_viewer: OpenViewer, store: Store) -> None:
     store.add([arrival(number) for number in range(3)])
-    samples = Samples(store)
+    samples = Samples(store.database)
     covering = sample_end(datetime.now(UTC)) + timedelta(seconds=5)
 
     samples.record(covering, Depths(visible=7, in_flight=2, delayed=0, dead=1))
@@ -145,7 +145,7 @@ def test_samples_outlive_the_messages_they_are_of(open_viewer: OpenViewer, store
 
 
 def test_samples_are_kept_for_a_day(store: Store) -> None:
-    samples = Samples(store)
+    samples = Samples(store.database)
     now = sample_end(datetime.now(UTC))
     samples.record(now - timedelta(days=2), Depths())
     samples.record(now, Depths())

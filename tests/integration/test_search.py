@@ -14,11 +14,13 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.failures import FailedTry, FailureLog
 from pipeline.message import Delivery
-from pipeline.search import LONGEST_SEARCH, MOST_TERMS, SearchError, index_terms, parse_search
-from pipeline.store import Store, Summary
+from pipeline.search.grammar import MAX_SEARCH_LENGTH, SearchError, parse_search
+from pipeline.search.terms import MAX_TERMS, index_terms
+from pipeline.store.failures import FailedTry
+from pipeline.store.reader import Summary
 from tests.support.examples import arrival, arrived_again, raw_arrival
+from tests.support.stores import QUEUE, FailureRecords, Store
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -112,9 +114,9 @@ def test_a_search_finds(filled: Store, search: str, expected: list[int]) -> None
         ("after:tomorrow", "after:tomorrow"),
         ("larger:big", "larger:big"),
         ("status:fine", "status:fine is not known; these are: dead, failed, duplicate, retried"),
-        ("status:", "status: lacks a value"),
-        ("type:", "type: lacks a value"),
-        ("x" * (LONGEST_SEARCH + 1), "characters"),
+        ("status:", "status: needs a value, e.g. status:dead"),
+        ("type:", "type: needs a value, e.g. type:shop.order"),
+        ("x" * (MAX_SEARCH_LENGTH + 1), "characters"),
         ("x " * 31, "conditions"),
         ("after:999999d", "after:999999d"),
         ("after:0001-01-01T00:00+14:00", "after:0001"),
@@ -176,7 +178,7 @@ def test_no_content_keeps_a_message_from_being_stored(store: Store, body: str) -
 def test_a_large_message_has_no_more_terms_than_the_index_takes() -> None:
     body = json.dumps([f"word{number}" for number in range(80_000)])
 
-    assert len(index_terms(raw_arrival(body).message, {})) <= MOST_TERMS
+    assert len(index_terms(raw_arrival(body).message, {})) <= MAX_TERMS
 
 
 # ---- what became of a message
@@ -193,7 +195,7 @@ FATES = {
 @pytest.fixture
 def fates(store: Store) -> Store:
     """One message of each fate; all are stored, as by HANDLER=store,other."""
-    log = FailureLog(store)
+    log = FailureRecords(store)
 
     def fail(delivery: Delivery, receive_count: int = 1, *, last: bool = False) -> None:
         again = replace(delivery, receive_count=receive_count, received_at=datetime.now(UTC))
@@ -205,7 +207,7 @@ def fates(store: Store) -> Store:
     fail(sent["dead letter"], last=True)
     fail(sent["died twice"], last=True)
     fail(sent["being redriven"], 5, last=True)
-    log.mark_redriven(None, datetime.now(UTC))
+    log.mark_redriven(QUEUE, None, datetime.now(UTC))
     fail(sent["dead letter"], last=True)
     # Under the new SQS id that a redrive by AWS gives.
     fail(replace(sent["died twice"], message_id="other"), 5, last=True)
@@ -266,7 +268,7 @@ def test_waiting_notices_what_becomes_of_a_stored_message(
     poison = arrival("poison")
     store.add([poison])
     failed = FailedTry(poison, "KeyError", "'sku'", "Traceback: …", last=True)
-    threading.Timer(0.3, lambda: FailureLog(store).record([failed])).start()
+    threading.Timer(0.3, lambda: FailureRecords(store).record([failed])).start()
 
     began = time.monotonic()
     answer = viewer.get("/api/messages?q=status:dead&wait=10").json

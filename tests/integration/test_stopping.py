@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.store import Store
 from tests.support.consuming import TestConsumer, publish
 from tests.support.emulators import Names
 from tests.support.services import Service
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
 STOP_SECONDS = 5

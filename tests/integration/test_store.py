@@ -7,11 +7,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipeline.failures import FailedTry, FailureLog
 from pipeline.message import storable
-from pipeline.search import parse_search
-from pipeline.store import Store
+from pipeline.search.grammar import parse_search
+from pipeline.store.failures import FailedTry
 from tests.support.examples import arrival, arrived_again
+from tests.support.stores import FailureRecords, Store
 
 
 def test_everybody_may_create_the_schema_at_once(database_url: str) -> None:
@@ -117,7 +117,7 @@ def test_what_postgresql_cannot_hold_is_written_out() -> None:
 
 
 def test_a_settled_failure_is_pruned_with_its_message_and_an_open_one_stays(store: Store) -> None:
-    log = FailureLog(store)
+    log = FailureRecords(store)
     settled, dead, newest = arrival("settled"), arrival("dead"), arrival("newest")
     store.add([settled, dead, newest])
     log.record([FailedTry(one, "KeyError", "'sku'", "", last=True) for one in (settled, dead, newest)])

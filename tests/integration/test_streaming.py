@@ -18,14 +18,15 @@ import pytest
 from flask.testing import FlaskClient
 
 from local.emulators import aws_environment
-from pipeline.search import EVERYTHING
-from pipeline.store import Store
+from pipeline.search.sql import EVERYTHING
 from tests.support.examples import arrival
 from tests.support.ports import free_port
 from tests.support.services import Service
+from tests.support.stores import QUEUE, Store
 from tests.support.waiting import wait_for
-from viewer.stream import MOST_BEHIND, NEWEST_AFTER_GAP
-from viewer.tail import KEPT, Tail
+from viewer.live.follower import MAX_BEHIND, NEWEST_AFTER_GAP
+from viewer.live.hub import MAX_RECENT, Hub
+from viewer.live.tail import Tail
 
 OpenViewer = Callable[..., FlaskClient]
 
@@ -59,7 +60,7 @@ def test_a_stream_opens_at_once_and_brings_what_is_stored_from_then_on(
 def test_a_stream_resumes_after_the_last_event_without_gap_or_repeat(
     open_viewer: OpenViewer, store: Store
 ) -> None:
-    seqs = store.add([arrival(number) for number in range(KEPT + 10)])
+    seqs = store.add([arrival(number) for number in range(MAX_RECENT + 10)])
     viewer = open_viewer(store)
 
     # Further back than the tail remembers, and then on into what arrives live.
@@ -116,7 +117,7 @@ def test_each_of_many_searches_is_followed_from_before_and_on(open_viewer: OpenV
 def test_a_reader_who_asked_for_gaps_is_told_what_was_passed_over(
     open_viewer: OpenViewer, store: Store
 ) -> None:
-    seqs = store.add([arrival(number) for number in range(MOST_BEHIND + 100)])
+    seqs = store.add([arrival(number) for number in range(MAX_BEHIND + 100)])
 
     events = open_stream(open_viewer(store), f"?after={seqs[1]}&gaps=1")
     next(events)
@@ -126,7 +127,7 @@ def test_a_reader_who_asked_for_gaps_is_told_what_was_passed_over(
     assert received == seqs[-NEWEST_AFTER_GAP:]
     first, last = seqs[2], received[0] - 1
     assert gap.splitlines()[:2] == [f"id: {last}", "event: gap"]
-    assert f'{{"from": {first}, "to": {last}, "count": {MOST_BEHIND + 98 - NEWEST_AFTER_GAP}}}' in gap
+    assert f'{{"from": {first}, "to": {last}, "count": {MAX_BEHIND + 98 - NEWEST_AFTER_GAP}}}' in gap
 
 
 def test_many_messages_come_in_few_writes_and_none_is_missed(open_viewer: OpenViewer, store: Store) -> None:
@@ -165,7 +166,9 @@ def test_a_wrong_place_is_refused_by_its_name(
 
 
 def test_no_message_is_missed_or_doubled_while_several_consumers_commit_at_once(store: Store) -> None:
-    tail = Tail(store, threading.Event(), beat=lambda: None)
+    stop = threading.Event()
+    hub = Hub(store, stop)
+    tail = Tail(store.database, store, hub, stop=stop, beat=lambda: None, queue_name=QUEUE)
     follower = threading.Thread(target=tail.run)
     follower.start()
     expected: list[Any] = []
@@ -180,7 +183,7 @@ def test_no_message_is_missed_or_doubled_while_several_consumers_commit_at_once(
     received: list[int] = []
     deadline = time.monotonic() + 30
     place = 0
-    with tail.following(EVERYTHING) as following:
+    with hub.following(EVERYTHING) as following:
         while any(thread.is_alive() for thread in writers) or len(received) < len(expected):
             assert time.monotonic() < deadline
             following.wait(place, 0.2)

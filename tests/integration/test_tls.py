@@ -9,10 +9,10 @@ from playwright.sync_api import Browser, expect
 
 from local.emulators import aws_environment
 from pipeline.settings import load_settings
-from pipeline.store import Store
 from tests.support.examples import arrival
 from tests.support.ports import free_port
 from tests.support.services import Service
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
 from viewer.settings import ViewerSettings
 

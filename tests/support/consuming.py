@@ -8,13 +8,12 @@ from consumer.poller import Outcome, Poller, Shared
 from consumer.queue import Queue
 from consumer.visibility import VisibilityKeeper
 from pipeline.aws import Topic, sns_client, sqs_client
-from pipeline.dead_letters import DeadLetterQueue
-from pipeline.failures import FailureLog
 from pipeline.health import Health
 from pipeline.message import Delivery, new_message
-from pipeline.store import Store
 from tests.support.emulators import Names
+from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
+from viewer.aws.redrive import DeadLetterQueue
 
 COUNTS = "ApproximateNumberOfMessages"  # and what it begins: visible, in flight, delayed
 
@@ -35,7 +34,7 @@ class TestConsumer:
     ) -> None:
         self.stop = threading.Event()
         self.queue = Queue(sqs_client(10), names.queue, visibility_timeout_seconds)
-        self.failures = FailureLog(store)
+        self.failures = FailureRecords(store)
         self.dead_letters = DeadLetterQueue(sqs_client(10), names.queue, self.failures)
         self.keeper = VisibilityKeeper(self.queue)
         self.health = Health(stall_seconds, {})

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.message import Delivery, message_from_body
+from tests.support.stores import QUEUE
 
 
 def arrival(
@@ -19,6 +20,7 @@ def arrival(
     attributes: Mapping[str, str] | None = None,
     receive_count: int = 1,
     id: str | None = None,  # noqa: A002 - CloudEvents' word
+    queue: str = QUEUE,
 ) -> Delivery:
     """Return the delivery of a message that is published now, or at `time`."""
     now = datetime.now(UTC)
@@ -31,7 +33,11 @@ def arrival(
         "data": data,
     }
     return raw_arrival(
-        json.dumps(event, ensure_ascii=False), time=now, attributes=attributes, receive_count=receive_count
+        json.dumps(event, ensure_ascii=False),
+        time=now,
+        attributes=attributes,
+        receive_count=receive_count,
+        queue=queue,
     )
 
 
@@ -41,12 +47,14 @@ def raw_arrival(
     time: datetime | None = None,
     attributes: Mapping[str, str] | None = None,
     receive_count: int = 1,
+    queue: str = QUEUE,
 ) -> Delivery:
     """Return the delivery of whatever the text of an SQS message becomes."""
     now = time or datetime.now(UTC)
     message_id = str(uuid.uuid4())
     return Delivery(
         message=message_from_body(body, text_id=message_id, text_source="/sqs/tests", published=now),
+        queue=queue,
         message_id=message_id,
         receipt_handle="handle",
         receive_count=receive_count,

@@ -12,8 +12,8 @@ import pytest
 
 from local.postgres import Postgres
 from local.process import stop_all
-from pipeline.store import Store
 from tests.support.sharing import shared
+from tests.support.stores import Store
 
 EMPTY, WITH_SCHEMA = "template0", "with_schema"
 MEMORY = Path("/dev/shm")

@@ -16,12 +16,14 @@ from local.emulators import aws_environment
 from local.process import Process, python_module, stop_all
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.health import Health
-from pipeline.store import Store
 from tests.support.ports import closed_port, free_port
 from tests.support.postgres import open_database
+from tests.support.stores import Store
 from viewer.app import create_app
+from viewer.live.hub import Hub
+from viewer.live.tail import Tail
+from viewer.redaction import RedactingReader
 from viewer.settings import ViewerSettings
-from viewer.tail import Tail
 
 # A short poll lets a consumer stop at once.
 LOOPBACK_SERVICE = {"HOST": "127.0.0.1", "LOG_FORMAT": "json", "WAIT_TIME_SECONDS": "1"}
@@ -106,13 +108,25 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
             for name, value in aws_environment(closed_port()).items():
                 monkeypatch.setenv(name, value)
         settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
-        tail = Tail(store, threading.Event(), lambda: None, settings.heartbeat_seconds)
+        stop = threading.Event()
+        reader = RedactingReader(store.database, settings.redacted_fields)
+        hub = Hub(reader, stop, settings.heartbeat_seconds)
+        tail = Tail(store.database, reader, hub, stop=stop, beat=lambda: None, queue_name=settings.queue_name)
         thread = threading.Thread(target=tail.run, daemon=True)
         thread.start()
         tails.append((tail, thread))
         health = Health(60, {"database": store.check})
         topic_of_test = Topic(sns_client(), topic or "broadcasts")
-        app = create_app(store, topic_of_test, sqs_client(5), tail=tail, health=health, settings=settings)
+        app = create_app(
+            store.database,
+            reader,
+            topic_of_test,
+            sqs_client(5),
+            hub=hub,
+            tail=tail,
+            health=health,
+            settings=settings,
+        )
         return app.test_client()
 
     yield open_viewer

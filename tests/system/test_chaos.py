@@ -28,13 +28,13 @@ from local.postgres import Postgres
 from local.process import Process, stop_all
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.message import Message, new_message
-from pipeline.store import Store
 from tests.support.consuming import TestConsumer
 from tests.support.emulators import Names
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.ports import free_port
 from tests.support.postgres import open_folder
 from tests.support.services import Service
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
 MESSAGES = int(os.environ.get("CHAOS_MESSAGES", "400"))
@@ -242,7 +242,7 @@ def test_a_postgresql_that_hangs_is_an_outage_and_no_stall(
     ministack: Names, mortal_postgres: MortalPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As with the figures of the real service, they are together less than a stall.
-    monkeypatch.setattr("pipeline.store.CONNECT_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("pipeline.store.connection.CONNECT_TIMEOUT_SECONDS", 1)
     stall_seconds, store = 4, Store(mortal_postgres.url, answer_seconds=1)
     store.create_schema()
     topic = Topic(sns_client(), ministack.topic)

@@ -9,15 +9,17 @@ import os
 import shlex
 import subprocess
 import time
+import tomllib
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from local.emulators import ROOT
+from local.emulators import RESOURCES, ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -27,6 +29,8 @@ DOCKER = os.environ.get("DOCKER", "docker")
 COMPOSE = shlex.split(os.environ.get("COMPOSE", "docker compose"))
 SERVICES = ("producer", "consumer", "viewer")
 SOURCE = "https://example.com/fanout"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 LIVE = "http://0.0.0.0:5000/health"
 READY = "http://0.0.0.0:5000/health?probe=readiness"
@@ -107,6 +111,7 @@ def tag() -> Iterator[str]:
         f"TAG={tag}",
         f"IMAGE_TAGS={tag}",
         f"SOURCE={SOURCE}",
+        f"REVISION={REVISION}",
         f"DOCKER={DOCKER}",
     )
     yield tag
@@ -119,14 +124,20 @@ def image(request: pytest.FixtureRequest, tag: str) -> str:
 
 
 def test_an_image_says_what_it_is_and_starts_its_service_as_a_numbered_user(image: str) -> None:
-    service, _, tag = image.partition(":")
+    service = image.partition(":")[0]
 
     config = json.loads(docker("image", "inspect", image))[0]["Config"]
 
     assert config["User"] == "10001:10001"
     assert [*(config["Entrypoint"] or []), *config["Cmd"]] == ["python", "-m", service]
-    assert config["Labels"]["org.opencontainers.image.version"] == tag
-    assert config["Labels"]["org.opencontainers.image.source"] == SOURCE
+    labels = {name.removeprefix("org.opencontainers.image."): v for name, v in config["Labels"].items()}
+    assert labels == {
+        "title": f"Fanout {service}",
+        "licenses": "MIT",
+        "version": VERSION,
+        "revision": REVISION,
+        "source": SOURCE,
+    }
 
 
 def test_an_image_holds_what_its_service_needs_and_no_more(image: str) -> None:
@@ -304,6 +315,56 @@ def test_awslocal_shows_topic_and_queues_and_their_urls_lead_there(system: Syste
     # Some SDKs send to the host of the URL, not to the endpoint they were given: it must be the caller's way.
     assert url.startswith("http://localhost:4566/")
     assert consumer.exec("python", "-c", asked).startswith("http://localstack:4566/")
+
+
+@pytest.fixture
+def shop(system: System, tag: str, tmp_path: Path) -> Iterator[Container]:
+    """A consumer from an image with a handler of one's own, on a topic and a queue of its own."""
+    image = f"shop-consumer:{tag}"
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(
+        (ROOT / "examples" / "Dockerfile").read_text().replace("FROM consumer\n", f"FROM consumer:{tag}\n")
+    )
+    docker("build", "--quiet", "--file", str(dockerfile), "--tag", image, str(ROOT / "examples"))
+    consumer = system.container("consumer")
+    names = ("TOPIC_NAME=shop", "QUEUE_NAME=shop-consumer")
+    consumer.exec("env", *names, "python", "-c", RESOURCES.read_text())
+    environment = [variable for variable in consumer.inspect()["Config"]["Env"] if "=" in variable]
+    given = [option for variable in (*environment, *names) for option in ("--env", variable)]
+    network = f"{system.project}_default"
+    hardened = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
+    container = Container(docker("run", "--detach", *hardened, "--network", network, *given, image))
+    try:
+        container.wait_until_ready(30)
+        yield container
+    finally:
+        docker("rm", "--force", "--volumes", container.id)
+        docker("rmi", image)
+
+
+def test_a_handler_of_ones_own_ships_in_an_image_made_from_the_consumers(
+    system: System, shop: Container
+) -> None:
+    localstack = system.container("localstack")
+
+    for data in ({"sku": "A-1", "price": 12}, {"sku": "A-2"}):
+        event = {
+            "specversion": "1.0",
+            "id": data["sku"],
+            "source": "/shop",
+            "type": "shop.order",
+            "data": data,
+        }
+        topic = ("--topic-arn", "arn:aws:sns:us-east-1:000000000000:shop")
+        localstack.exec("awslocal", "sns", "publish", *topic, "--message", json.dumps(event))
+
+    def handled(message: str) -> list[str]:
+        return [line["message_id"] for line in shop.log() if line["message"] == message]
+
+    wait_for(lambda: handled("order taken") == ["A-1"], 20, "the order that is taken")
+    wait_for(lambda: "A-2" in handled("left for retry"), 20, "the order without a price")
+    stored = system.get("/api/messages?q=source:/shop").json()["messages"]
+    assert {message["id"] for message in stored} == {"A-1", "A-2"}
 
 
 def test_all_carries_on_after_localstack_was_lost_without_a_restart(system: System) -> None:

@@ -2,91 +2,142 @@
 
 import ast
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-from consumer.settings import ConsumerSettings
-from local.settings import RunSettings
-from producer.settings import ProducerSettings
-from viewer.settings import ViewerSettings
+from tests.support.documents import (
+    ALL_SETTINGS,
+    README,
+    ROOT,
+    SERVICES,
+    SETTINGS,
+    measured_rows,
+    repeated_rows,
+    run_rows,
+    settings_rows,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
-BENCHMARK = (ROOT / "BENCHMARK.md").read_text()
-MAKEFILE = (ROOT / "Makefile").read_text()
-SERVICES: dict[str, type[BaseSettings]] = {
-    "producer": ProducerSettings,
-    "consumer": ConsumerSettings,
-    "viewer": ViewerSettings,
-}
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+# The SDK's own, and those of localstack-init/create_resources.py.
+FOREIGN_SETTINGS = {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
-ALL_SETTINGS: list[type[BaseSettings]] = [*SERVICES.values(), RunSettings]
-
-
-def row(variable: str, readers: str, field: FieldInfo) -> str:
-    if field.is_required():
-        default = "required"
-    elif field.default in (None, ""):
-        default = "unset"
-    else:
-        value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-        default = f"`{('off', 'on')[value] if isinstance(value, bool) else value}`"
-    return f"| `{variable}` | {readers} | {default} | {field.description} |"
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-def settings_rows() -> list[str]:
-    """Return a row for each setting of a service; those of all services first."""
-    fields: dict[str, tuple[list[str], FieldInfo]] = {}
-    for service, settings in SERVICES.items():
-        for name, field in settings.model_fields.items():
-            fields.setdefault(name, ([], field))[0].append(service)
-    ordered = sorted(fields.items(), key=lambda item: -len(item[1][0]))
-    return [
-        row(name.upper(), "all" if len(readers) == len(SERVICES) else ", ".join(readers), field)
-        for name, (readers, field) in ordered
-    ]
+def prose(document: Path) -> str:
+    """Return the text without its blocks of code, in which `#` is no heading and `[]` no link."""
+    return re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
-def run_rows() -> list[str]:
-    return [row(name.upper(), "`make run`", field) for name, field in RunSettings.model_fields.items()]
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of its headings, as GitHub forms them."""
+    headings = re.findall(r"^#+ (.*)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def leads_somewhere(document: Path, target: str) -> bool:
+    """Tell whether a link of this document leads to a file, and to a heading of it if it names one."""
+    path, _, anchor = target.partition("#")
+    file = document.parent / path if path else document
+    return file.exists() and (not anchor or anchor in anchors(file))
+
+
+# ---- Settings
 
 
 @pytest.mark.parametrize("expected", [*settings_rows(), *run_rows()])
-def test_every_setting_is_in_the_readme_with_its_default(expected: str) -> None:
-    assert expected in README
+def test_every_setting_is_documented_with_its_default(expected: str) -> None:
+    assert f"{expected}\n" in SETTINGS.read_text(), "make readme"
 
 
-def test_the_readme_lists_no_setting_that_does_not_exist() -> None:
-    listed = set(re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE))
+@each_document
+def test_no_table_lists_a_setting_that_does_not_exist(document: Path) -> None:
+    listed = set(re.findall(r"^\| `([A-Z_]+)` \|", document.read_text(), re.MULTILINE))
     known = {name.upper() for settings in ALL_SETTINGS for name in settings.model_fields}
 
-    assert listed <= known | {"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert listed <= known | FOREIGN_SETTINGS
 
 
-def figures() -> str:
-    """Return what was measured, on what, and the goals: of BENCHMARK.md all but the details."""
-    parts = re.findall(r"^## .*\n\n(.*\n\n(?:\|.*\n)+)", BENCHMARK, re.MULTILINE)
-    return "\n".join(parts)
+@pytest.mark.parametrize("settings", ALL_SETTINGS)
+def test_every_setting_is_described(settings: type[BaseSettings]) -> None:
+    for name, field in settings.model_fields.items():
+        assert field.description, name
 
 
-def test_the_readme_has_the_figures_of_the_benchmark() -> None:
-    assert figures().count("| measure | figure | goal |") == 2
-    assert figures() in README
+# ---- What the documents name
 
 
-def test_every_make_target_of_the_readme_exists_and_says_what_it_does() -> None:
-    targets = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
+@each_document
+def test_every_make_target_that_is_named_exists(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    command = re.compile(r"(?:^|`|sudo |=\S+ )make ((?:[a-z][a-z-]*(?= |`|$) ?)+)", re.MULTILINE)
+    # In a block, a command may be followed by a comment or by variables; in prose it ends with its backtick.
+    named = {target for run in command.findall(document.read_text()) for target in run.split()}
 
-    assert set(re.findall(r"(?:^|`|sudo )make ([a-z][a-z-]*)", README, re.MULTILINE)) <= targets
+    assert named <= targets
 
 
-def test_every_path_that_the_readme_names_exists() -> None:
-    for link in re.findall(r"\]\((?!http|#)([^)]+)\)|<img src=\"([^\"]+)\"", README):
-        assert (ROOT / "".join(link)).exists(), link
+@each_document
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)|<img src=\"([^\"]+)\"", prose(document))
+
+    assert not [target for target in map("".join, links) if not leads_somewhere(document, target)]
+
+
+@each_document
+def test_every_path_that_is_named_exists(document: Path) -> None:
+    if document.name == "CHANGELOG.md":
+        return  # tells of what was, too
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]*)`", prose(document))
+
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_every_chapter_is_reached_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\((docs/[a-z]+\.md)", README.read_text()))
+
+    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} == linked
+
+
+def test_the_dockerfile_of_the_handlers_chapter_is_the_one_that_is_tested() -> None:
+    assert (ROOT / "examples" / "Dockerfile").read_text() in (ROOT / "docs" / "handlers.md").read_text()
+
+
+# ---- Figures, length, version
+
+
+def test_the_readme_repeats_the_figures_of_the_last_benchmark() -> None:
+    repeated = repeated_rows(README.read_text())
+
+    assert len(repeated) >= 5
+    assert set(repeated) <= set(measured_rows().values()), "make readme"
+
+
+def test_the_readme_can_be_read_in_one_sitting() -> None:
+    assert len(README.read_text().splitlines()) <= 200
+
+
+def test_the_version_stands_once_and_reaches_changelog_and_images() -> None:
+    """The labels of the manifests are in test_manifests.py."""
+    [_, released, *_] = re.findall(r"^## \[([^]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    command = ["make", "--dry-run", "images", "TAG=a-tag", "REVISION=a-revision"]
+    images = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert released == VERSION
+    assert set(re.findall(r"VERSION=(\S+)", images)) == {VERSION}
+    assert "REVISION=a-revision" in images
+    for label in ("version", "revision"):
+        image_label = f'org.opencontainers.image.{label}="${{{label.upper()}}}"'
+        assert (ROOT / "Dockerfile").read_text().count(image_label) == len(SERVICES)
+
+
+# ---- The house
 
 
 @pytest.mark.parametrize(
@@ -107,24 +158,3 @@ def test_imports_run_one_way(package: str, may_import: set[str]) -> None:
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             imported = {name.partition(".")[0] for name in names}
             assert imported & ours <= may_import | {package}, file
-
-
-@pytest.mark.parametrize("settings", ALL_SETTINGS)
-def test_every_setting_is_described(settings: type[BaseSettings]) -> None:
-    for name, field in settings.model_fields.items():
-        assert field.description, name
-
-
-def write_tables() -> None:
-    """Write the settings as they are, and the figures as they were measured last, into the README."""
-    text = README
-    for rows in (settings_rows(), run_rows()):
-        first = next(line for line in text.splitlines() if line.startswith(rows[0].split("|")[1].join("||")))
-        table = re.compile(re.escape(first) + r"\n(?:\|.*\n)*")
-        text = table.sub(lambda _, rows=rows: "\n".join(rows) + "\n", text, count=1)  # type: ignore[misc]
-    section = re.compile(r"(?<=^### How fast\n\n).*?(?=^## )", re.MULTILINE | re.DOTALL)
-    (ROOT / "README.md").write_text(section.sub(lambda _: figures() + "\n", text))
-
-
-if __name__ == "__main__":
-    write_tables()

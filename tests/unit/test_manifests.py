@@ -21,7 +21,7 @@ from kubernetes_validate.utils import all_versions
 from consumer.__main__ import LAST_POLL_SECONDS
 from local.emulators import RESOURCES, ROOT
 from pipeline.settings import Settings, load_settings
-from pipeline.store import CONNECT_TIMEOUT_SECONDS
+from pipeline.store.connection import CONNECT_TIMEOUT_SECONDS
 from viewer.__main__ import Viewer
 from viewer.settings import ViewerSettings
 
@@ -35,6 +35,7 @@ VERSIONS = [v for v in all_versions()[::2] if tuple(map(int, v.split(".")[:2])) 
 # Kinds that Kubernetes itself does not have, and therefore no schema.
 FOREIGN_GROUPS = ("keda.sh/", "monitoring.coreos.com/")
 
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 BASE = ROOT / "kubernetes"
 OVERLAYS = [path.parent.name for path in (ROOT / "overlays").glob("*/kustomization.yaml")]
 needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not there")
@@ -76,6 +77,11 @@ def container_of(name: str, manifests: Iterable[Manifest] = MANIFESTS) -> Manife
     [container] = pod_of(name, manifests)["containers"]
     assert isinstance(container, dict)
     return container
+
+
+def image_of(name: str, manifests: Iterable[Manifest] = MANIFESTS) -> str:
+    """Return the image's name and tag, without the digest that Renovate may have added."""
+    return str(container_of(name, manifests)["image"]).partition("@")[0]
 
 
 def labels_of(name: str) -> Mapping[str, str]:
@@ -122,7 +128,6 @@ def test_nothing_is_tied_to_a_namespace_or_defined_twice() -> None:
 
 
 def test_everything_carries_the_recommended_labels_with_true_versions() -> None:
-    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     templates = [workload(name)["spec"]["template"] for name in PODS]
     claims = workload("postgres")["spec"]["volumeClaimTemplates"]
 
@@ -131,8 +136,24 @@ def test_everything_carries_the_recommended_labels_with_true_versions() -> None:
         assert set(labels) == {"name", "instance", "version", "component", "part-of"}
         assert labels["part-of"] == labels["instance"] == "fanout"
         foreign = labels["name"] in ("localstack", "postgres") and labels["component"] != "network"
-        tag = container_of(labels["name"])["image"].partition(":")[2] if foreign else ours
+        tag = image_of(labels["name"]).partition(":")[2] if foreign else VERSION
         assert labels["version"] == tag, labelled
+
+
+def test_make_manifests_writes_the_version_of_pyproject_toml_into_every_label(tmp_path: Path) -> None:
+    for folder in ("kubernetes", "overlays", "localstack-init"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    project = (ROOT / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(project.replace(f'version = "{VERSION}"', 'version = "98.7.6"'))
+
+    subprocess.run(["make", "--no-print-directory", "manifests"], cwd=tmp_path, check=True)
+
+    for path in [*tmp_path.glob("kubernetes/**/*"), *tmp_path.glob("overlays/**/*")]:
+        if path.is_file():
+            original = (ROOT / path.relative_to(tmp_path)).read_text()
+            label = "app.kubernetes.io/version: "
+            assert path.read_text() == original.replace(f"{label}{VERSION}", f"{label}98.7.6"), path
 
 
 def test_selectors_match_the_pods_of_one_workload_and_ports_exist() -> None:
@@ -318,7 +339,7 @@ def test_localstack_is_told_the_names_and_not_the_address_of_its_own_service() -
     container = container_of("localstack")
     variables = {variable["name"]: variable for variable in container["env"]}
 
-    assert container["image"] == "localstack/localstack:4.14.0"
+    assert image_of("localstack") == "localstack/localstack:4.14.0"
     assert "envFrom" not in container
     # Through its Service, which waits for the hook, the hook would wait for itself.
     assert "AWS_ENDPOINT_URL" not in variables
@@ -334,7 +355,7 @@ def test_postgres_keeps_its_data_on_a_claim_and_is_asked_over_the_network() -> N
     [data] = [m for m in container["volumeMounts"] if m["name"] == claim["metadata"]["name"]]
     [folder] = [v["value"] for v in container["env"] if v["name"] == "PGDATA"]
 
-    assert container["image"] == "postgres:17"
+    assert image_of("postgres") == "postgres:17"
     assert Path(folder).parent == Path(data["mountPath"])
     assert pod_of("postgres")["securityContext"]["fsGroup"] == 999
     for probe in PROBES:

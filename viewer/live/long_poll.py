@@ -1,0 +1,69 @@
+"""Waiting for messages: what a test asks for, answered when it is there.
+
+Where a reader stands is a cursor, never a count: deleting messages meanwhile makes it miss or repeat none.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.problems import Problem
+from pipeline.search.sql import Search
+from pipeline.store.reader import NearMiss, Reader, Summary
+from viewer.live.hub import Hub
+
+# However fast messages come, the store is asked only so often.
+LOOK_SECONDS = 0.1
+# What became of stored messages changes without a new one.
+RELOOK_SECONDS = 0.5
+NEAR_MISSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a list is asked for; see Store.find."""
+
+    search: Search
+    limit: int
+    before: int | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Messages, newest first, and the cursor: `after` it comes what this answer did not look at."""
+
+    messages: Sequence[Summary]
+    cursor: int
+
+
+def wait_for(reader: Reader, hub: Hub, asked: Asked, count: int, seconds: float) -> Found:
+    """Return what is asked for, once at least `count` are there, or after so many seconds what there is."""
+    deadline = time.monotonic() + seconds
+    with hub.following(asked.search) as following:
+        while True:
+            found = look(reader, hub, asked)
+            left = deadline - time.monotonic()
+            if len(found.messages) >= count or left <= 0:
+                return found
+            hub.pause(min(LOOK_SECONDS, left))
+            following.wait(found.cursor, left if asked.search.lasting else min(RELOOK_SECONDS, left))
+            if hub.stopping:
+                raise Problem(503, "the viewer is stopping; ask again")
+
+
+def look(reader: Reader, hub: Hub, asked: Asked) -> Found:
+    """Return what there is now."""
+    # Read first: what is stored in between is in the answer, or after its cursor.
+    newest = hub.newest_stored()
+    messages = reader.find(asked.search, limit=asked.limit, before=asked.before, after=asked.after)
+    highest = messages[0].seq if messages else 0
+    more_follow = asked.after is not None and asked.before is None and len(messages) == asked.limit
+    return Found(messages, highest if more_follow else max(newest, highest))
+
+
+def near_misses(reader: Reader, asked: Asked) -> list[NearMiss]:
+    """Return what came closest to a search that found too little."""
+    if not asked.search.conditions:
+        return []
+    return reader.nearest(asked.search, limit=NEAR_MISSES, after=asked.after)
