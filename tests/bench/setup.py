@@ -92,7 +92,7 @@ def fill(environment: Mapping[str, str], count: int) -> None:
 @contextlib.contextmanager
 def open_bench() -> Iterator[Bench]:
     """Start LocalStack and PostgreSQL; at the end stop them and remove all they wrote."""
-    with TemporaryDirectory(prefix="fanout-bench-") as name, open_folder() as database_folder:
+    with TemporaryDirectory(prefix="fanout-bench-") as name, open_folder(durable=True) as database_folder:
         port, folder = free_port(), Path(name)
         localstack = start_emulator("localstack", port, folder / "localstack")
         postgres = Postgres(database_folder)

@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import json
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -173,22 +172,27 @@ def test_a_failing_message_becomes_a_dead_letter_with_its_reason_after_exactly_t
     assert consumer.left_in_queue() == 0
 
 
-def test_failures_wait_longer_with_every_try(ministack: Names, store: Store) -> None:
-    received: list[float] = []
+def test_a_failing_message_waits_about_twice_as_long_before_every_try_up_to_a_limit(
+    create: Callable[..., Names], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = create("ministack", MAX_RECEIVE_COUNT="12")
+    consumer = TestConsumer(names, store, refuse("0"), retry_seconds=2)
+    hide = consumer.queue.hide
+    delays: list[int] = []
 
-    @one_by_one
-    def fail(_delivery: Delivery) -> None:
-        received.append(time.monotonic())
-        raise ValueError("no")
+    def hide_no_longer(seconds: dict[Delivery, int]) -> list[Delivery]:
+        delays.extend(seconds.values())
+        return hide(dict.fromkeys(seconds, 0))
 
-    consumer = TestConsumer(ministack, store, fail, retry_seconds=2)
-    publish(ministack, 1)
-    consumer.take(3)
+    monkeypatch.setattr(consumer.queue, "hide", hide_no_longer)
+    publish(names, 1)
+    consumer.take(12)
 
-    first, second = received[1] - received[0], received[2] - received[1]
-    assert first >= 0.9
-    assert second >= 1.9
-    assert second > first - 1.1
+    *waits, last = delays
+    longest = [min(2 * 2**number, 900) for number in range(11)]
+    assert [wait for wait, most in zip(waits, longest, strict=True) if not most // 2 <= wait <= most] == []
+    assert waits != longest  # each is shortened by chance, so that what failed together is not tried together
+    assert last == 0  # SQS moves it to the dead-letter queue when it is received next
 
 
 def test_a_message_that_recovers_is_no_dead_letter(ministack: Names, store: Store) -> None:

@@ -1,33 +1,43 @@
 """The AWS emulators: one of each for the session, a topic and a queue of its own for each test."""
 
-import subprocess
-import sys
+import contextlib
+import runpy
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from local.emulators import RESOURCES, aws_environment, start_emulator
 from local.process import stop_all
 from tests.support.ports import free_port
+from tests.support.sharing import shared
 
 
 @pytest.fixture(scope="session")
 def ministack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    yield from _emulator("ministack", tmp_path_factory)
+    yield from _emulator_port("ministack", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def localstack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    yield from _emulator("localstack", tmp_path_factory)
+    yield from _emulator_port("localstack", tmp_path_factory)
 
 
-def _emulator(name: str, folders: pytest.TempPathFactory) -> Iterator[int]:
+def _emulator_port(name: str, folders: pytest.TempPathFactory) -> Iterator[int]:
+    with shared(name, folders, lambda: _open_emulator(name, folders.mktemp(name))) as port:
+        yield int(port)
+
+
+@contextlib.contextmanager
+def _open_emulator(name: str, folder: Path) -> Iterator[str]:
     port = free_port()
-    process = start_emulator(name, port, folders.mktemp(name))
-    yield port
-    stop_all([process], 1)
+    process = start_emulator(name, port, folder)
+    try:
+        yield str(port)
+    finally:
+        stop_all([process], 1)
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ def create(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
         environment = {**aws_environment(port), **names, **settings}
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        subprocess.run([sys.executable, RESOURCES], check=True, capture_output=True)
+        runpy.run_path(str(RESOURCES))
         return Names(names["TOPIC_NAME"], names["QUEUE_NAME"], environment)
 
     return create

@@ -13,11 +13,10 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 from local.emulators import aws_environment
-from local.postgres import Postgres
 from local.process import Process, python_module, stop_all
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.health import Health
-from tests.support.ports import free_port
+from tests.support.ports import closed_port, free_port
 from tests.support.postgres import open_database
 from tests.support.stores import Store
 from viewer.app import create_app
@@ -90,6 +89,9 @@ def open_starter(folder: Path) -> Iterator[Callable[..., Service]]:
     try:
         yield start
     finally:
+        # How they stop is what test_stopping.py is about; here it would cost a second or two for each.
+        for process in started:
+            process.kill()
         stop_all(started, 5)
 
 
@@ -103,7 +105,7 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
 
     def open_viewer(store: Store, topic: str | None = None, **options: Any) -> FlaskClient:
         if topic is None:
-            for name, value in aws_environment(free_port()).items():
+            for name, value in aws_environment(closed_port()).items():
                 monkeypatch.setenv(name, value)
         settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
         stop = threading.Event()
@@ -146,13 +148,13 @@ class Viewed:
 
 
 @pytest.fixture(scope="session")
-def shared_viewer(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewed]:
+def shared_viewer(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Viewed]:
     """One viewer for every test that only looks: starting and stopping one for each would take minutes."""
     with (
-        open_database(postgres) as database_url,
+        open_database(postgres_url) as database_url,
         open_starter(tmp_path_factory.mktemp("viewer")) as start,
     ):
-        viewer = start("viewer", {"DATABASE_URL": database_url, **aws_environment(free_port())})
+        viewer = start("viewer", {"DATABASE_URL": database_url, **aws_environment(closed_port())})
         store = Store(database_url)
         yield Viewed(viewer, store)
         store.close()
