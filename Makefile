@@ -21,6 +21,9 @@ SOURCE ?= $(or $(shell git remote get-url origin 2>/dev/null | sed 's,//[^/@]*@,
 # The tags that `make images` sets. The manifests and compose.yaml use `latest`.
 IMAGE_TAGS ?= latest $(TAG)
 OVERLAY ?= release
+# JavaScript and CSS
+OXLINT := --config viewer/web/.oxlintrc.json viewer/web/static
+OXFMT := --config viewer/web/.oxfmtrc.json viewer/web/static
 
 export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
@@ -56,6 +59,8 @@ bench-viewer: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## benchmark the page,
 lint: $(VENV)/dev.txt ## check style and likely errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint $(OXLINT)
+	$(BIN)/oxfmt --check $(OXFMT)
 
 types: $(VENV)/dev.txt ## check the static types
 	$(BIN)/mypy
@@ -63,6 +68,8 @@ types: $(VENV)/dev.txt ## check the static types
 format: $(VENV)/dev.txt ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/oxlint --fix $(OXLINT)
+	$(BIN)/oxfmt $(OXFMT)
 
 readme: $(VENV)/dev.txt ## write the tables of settings and figures in README.md and docs/
 	$(BIN)/python -m tests.support.documents

@@ -9,18 +9,18 @@ from pipeline.search.sql import EVERYTHING
 from pipeline.store.reader import Reader
 from viewer.api.models import SUMMARY_FIELDS, summary_view
 from viewer.api.parameters import SEARCH_PARAMETERS, refuse_unknown, search
+from viewer.formatting import clock, duration, status_label
 from viewer.live.hub import Hub
 from viewer.live.long_poll import Asked, look
 from viewer.live.tail import Tail
 from viewer.settings import ViewerSettings
-from viewer.words import clock, duration, fate
 
 ROWS = 30
 
 
 def add_pages(app: Flask, reader: Reader, hub: Hub, tail: Tail, settings: ViewerSettings) -> None:
     """Add the pages to the app."""
-    app.jinja_env.filters.update(clock=clock, duration=duration, fate=fate)
+    app.jinja_env.filters.update(clock=clock, duration=duration, status_label=status_label)
 
     @app.get("/")
     def page() -> tuple[str, int]:

@@ -80,7 +80,7 @@ def test_the_page_is_used_with_keys_alone(page: Page, viewed: Viewed) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
-    page.get_by_label("switch them off").check()
+    page.get_by_label("turn them off").check()
     page.keyboard.press("Escape")
     page.keyboard.press("g")
     page.keyboard.press("m")
@@ -108,7 +108,7 @@ def test_a_dead_letter_is_shown_with_its_reason(page: Page, viewed: Viewed) -> N
     expect(page.get_by_role("heading", name="KeyError · fanout.text 1")).to_be_visible()
     page.locator("summary", has_text="<b>poison</b>").click()
     expect(page.get_by_text("Traceback: …")).to_be_visible()
-    page.get_by_role("checkbox", name="choose").check()
+    page.get_by_role("checkbox", name="select").check()
     expect(page.get_by_role("button", name="Redrive 1")).to_be_enabled()
 
 
@@ -128,7 +128,7 @@ def test_a_viewer_that_only_reads_offers_nothing_to_write(
     page.locator("summary", has_text="poison").click()
     expect(page.locator(".whole")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("Redrive|resend"))).to_have_count(0)
-    expect(page.locator("#sheet").get_by_role("checkbox")).to_have_count(0)
+    expect(page.locator("#view").get_by_role("checkbox")).to_have_count(0)
 
 
 def test_a_reader_without_the_token_is_asked_for_it(
@@ -140,8 +140,8 @@ def test_a_reader_without_the_token_is_asked_for_it(
         PATH_PREFIX="/tools/fanout",
     )
     page.goto(f"{viewer.url}/tools/fanout/?q=hello")
-    page.get_by_label("The token of this viewer").fill("sesame")
-    page.get_by_role("button", name="Enter").click()
+    page.get_by_label("Token").fill("sesame")
+    page.get_by_role("button", name="Sign in").click()
 
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     expect(page.get_by_role("searchbox")).to_have_value("hello")

@@ -139,7 +139,7 @@ def test_everything_works_below_a_path(open_viewer: OpenViewer, store: Store) ->
     assert entered.location == "/tools/fanout/?q=x"
     assert "Path=/tools/fanout/" in entered.headers["Set-Cookie"]
     page = viewer.get("/tools/fanout/")
-    assert 'src="/tools/fanout/static/viewer.js"' in page.text
+    assert 'src="/tools/fanout/static/main.js"' in page.text
     assert viewer.get("/tools/fanout/api/messages").status_code == 200
 
 

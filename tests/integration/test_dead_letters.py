@@ -210,14 +210,14 @@ def test_dead_letters_come_back_by_the_buttons_of_the_page(
     page.on("dialog", accept)
     page.goto(f"{viewer.url}/?tab=dead")
 
-    page.get_by_role("checkbox", name="choose poison 2").check()
+    page.get_by_role("checkbox", name="select poison 2").check()
     page.get_by_role("button", name="Redrive 1").click()
-    expect(page.locator("#said")).to_have_text("1 sent back to the queue")
+    expect(page.locator("#toast")).to_have_text("1 sent back to the queue")
     expect(page.locator(".card")).to_have_count(2)
     wait_for(lambda: stored(store) == ["poison 2"])
     page.get_by_role("button", name="Redrive all").click()
 
-    expect(page.get_by_text("None. What fails too often")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("No dead letters.")).to_be_visible(timeout=10_000)
     wait_for(lambda: stored(store) == ["poison 1", "poison 2", "poison 3"])
     queue = names_with_one_try.queue
     assert [question.partition("?")[0] for question in asked] == [
@@ -241,14 +241,14 @@ def test_a_redrive_is_watched_and_cancelled_at_the_page(
     page.on("dialog", lambda dialog: dialog.accept())
     page.goto(f"{viewer.url}/?tab=dead")
 
-    page.get_by_label("per second").fill("4")
+    page.get_by_label("Max per second").fill("4")
     page.get_by_role("button", name="Redrive all").click()
     expect(page.get_by_text(re.compile(r"^[1-9]\d* of 20 sent back"))).to_be_visible()
     expect(page.get_by_role("button", name="Redrive all")).to_be_disabled()
     page.reload()
     page.get_by_role("button", name="Cancel").click()
 
-    expect(page.locator("#said")).to_contain_text("sent back to the queue, then cancelled")
+    expect(page.locator("#toast")).to_contain_text("sent back to the queue, then cancelled")
     expect(page.get_by_role("button", name="Redrive all")).to_be_enabled()
 
 
@@ -259,7 +259,7 @@ def test_an_edited_copy_of_a_dead_letter_and_its_original_lead_to_each_other(
     page.goto(f"{viewer.url}/?tab=dead")
     page.locator("summary", has_text="poison, a text").click()
     page.get_by_role("button", name="Edit and resend").click()
-    text = page.get_by_label("A text, or a whole CloudEvent")
+    text = page.get_by_label("A text or a whole CloudEvent")
     text.fill(text.input_value().replace("poison, a text", "mended"))
     page.get_by_role("button", name="Publish").click()
     wait_for(lambda: stored(store) == ["mended"])
@@ -267,7 +267,7 @@ def test_an_edited_copy_of_a_dead_letter_and_its_original_lead_to_each_other(
     page.get_by_role("link", name="Messages").click()
     page.locator("tr.message").click()
     page.locator("#detail").get_by_role("link", name="/sqs/").click()
-    copies = page.locator(".card details[open]").get_by_text("copies: ")
+    copies = page.locator(".card details[open]").get_by_text("Copy: ")
     expect(copies).to_be_visible()
     copies.get_by_role("link").click()
 

@@ -46,8 +46,8 @@ def test_a_reader_logs_in_by_https_and_follows_and_writes(
     page = context.new_page()
 
     page.goto(url)
-    page.get_by_label("token").fill("sesame")
-    page.get_by_role("button", name="Enter").click()
+    page.get_by_label("Token").fill("sesame")
+    page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     store.add([arrival("hello")])
     expect(page.locator("tr.message")).to_have_count(1)

@@ -1,0 +1,90 @@
+"""The page's JavaScript modules: imports point one way, and the page loads all of them at once."""
+
+import os.path
+import re
+from graphlib import TopologicalSorter
+from pathlib import Path, PurePosixPath
+
+from viewer import app
+
+WEB = Path(app.__file__).parent / "web"
+STATIC = WEB / "static"
+
+# A static import or re-export, which may span lines, or an import() at the time of use.
+IMPORT = re.compile(
+    r"""^(?:import\s+(?:[\w\s{},*$]+\bfrom\s+)?|export\s+[\w\s{},*$]+\bfrom\s+)["']([^"']+)["']"""
+    r"""|\bimport\(\s*["'`]?([^"'`)]*)""",
+    re.MULTILINE,
+)
+
+# What modules in a room may import: their own room, and these.
+MAY_IMPORT = {
+    "core": set(),
+    "live": {"core"},
+    "panes": {"core"},
+    "views": {"core", "panes"},
+}
+
+
+def modules() -> dict[str, set[str]]:
+    """Return each module of ours, and those that it imports, as paths below static."""
+    paths = [path for path in STATIC.rglob("*.js") if "vendor" not in path.relative_to(STATIC).parts]
+    return {path.relative_to(STATIC).as_posix(): imports_of(path) for path in paths}
+
+
+def imports_of(path: Path) -> set[str]:
+    found = [static or dynamic for static, dynamic in IMPORT.findall(path.read_text())]
+    assert all(name.startswith("./") or name.startswith("../") for name in found), (path, found)
+    return {os.path.relpath(path.parent / name, STATIC) for name in found}
+
+
+def room(module: str) -> str:
+    """Return the top folder of this module; of main.js and its like, nothing."""
+    first, *rest = PurePosixPath(module).parts
+    return first if rest else ""
+
+
+def view(module: str) -> str:
+    """Return the view that this module belongs to: a file in views, or a folder."""
+    return PurePosixPath(module).parts[1]
+
+
+def test_every_import_leads_to_a_module() -> None:
+    known = modules()
+
+    assert len(known) > 40
+    assert {name for found in known.values() for name in found} <= set(known)
+
+
+def test_imports_point_from_views_to_panes_to_core_and_never_to_another_view() -> None:
+    wrong = [
+        (module, imported)
+        for module, found in modules().items()
+        for imported in found
+        if room(module)
+        and (
+            room(imported) not in MAY_IMPORT[room(module)] | {room(module)}
+            or (room(module) == room(imported) == "views" and view(module) != view(imported))
+        )
+    ]
+
+    assert wrong == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    TopologicalSorter(modules()).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_page_loads_all_modules_that_it_needs_at_once() -> None:
+    known = modules()
+    needed: set[str] = set()
+    left = ["main.js"]
+    while left:
+        module = left.pop()
+        if module not in needed:
+            needed.add(module)
+            left.extend(known[module])
+    template = (WEB / "templates" / "page.html").read_text()
+
+    assert set(re.findall(r'^ +"([\w/]+\.js)",$', template, re.MULTILINE)) == needed - {"main.js"}
+    assert set(known) - needed == {"early_theme.js", "unavailable.js"}

@@ -1,0 +1,34 @@
+"""Times, durations and statuses as the page shows them; core/format.js must do the same."""
+
+from datetime import datetime
+
+STATUS_LABELS = {"dead": "✖ dead", "failed": "✖ failed", "duplicate": "⇉ twice"}
+
+
+def status_label(status: str | None) -> str:
+    """Return how the list marks a message with this status; most have none."""
+    return STATUS_LABELS.get(status or "", "")
+
+
+def clock(time: str | None) -> str:
+    """Return the time of day, in UTC, of an RFC 3339 time; the page turns it into the reader's time zone."""
+    return f"{datetime.fromisoformat(time):%H:%M:%S}" if time else ""
+
+
+def duration(seconds: float | None, sign: str = "") -> str:
+    """Return a duration for people; `sign` is put before one that is not negative."""
+    if seconds is None:
+        return ""
+    return f"−{_length(-seconds)}" if seconds < 0 else f"{sign}{_length(seconds)}"  # noqa: RUF001 - a minus
+
+
+def _length(seconds: float) -> str:
+    if seconds < 0.9995:
+        return f"{int(seconds * 1000 + 0.5)} ms"
+    if seconds < 59.95:
+        return f"{int(seconds * 10 + 0.5) / 10:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    if seconds < 86_400:
+        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+    return f"{int(seconds // 86_400)} d {int(seconds % 86_400 // 3600)} h"

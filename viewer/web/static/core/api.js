@@ -1,0 +1,18 @@
+// Requests to the viewer's HTTP API.
+
+export const canWrite = !document.body.hasAttribute("data-read-only");
+
+// Returns the JSON of the answer; throws an Error whose message is meant for the reader.
+export async function ask(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error("the viewer does not answer");
+  }
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? answer.statusText);
+  return answer.json();
+}
+
+export const send = (method, path, body) =>
+  ask(path, { method, headers: { "Content-Type": "application/json" }, body });

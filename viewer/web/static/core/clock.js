@@ -1,0 +1,41 @@
+// Times of day, in the reader's time zone or in UTC.
+
+const utc = () => localStorage.getItem("utc") === "yes";
+
+// Creating a formatter costs a hundred times as much as using one.
+const formatters = new Map();
+
+function formatter(name, options) {
+  const key = `${name} ${utc()}`;
+  if (!formatters.has(key)) {
+    const zone = utc() ? { timeZone: "UTC" } : {};
+    formatters.set(key, new Intl.DateTimeFormat([], { ...options, ...zone }));
+  }
+  return formatters.get(key);
+}
+
+// The time of day, after the date if that is not today.
+export function clock(iso, precise = false) {
+  const date = new Date(iso);
+  const parts = { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  const time = precise
+    ? formatter("precise", { ...parts, fractionalSecondDigits: 3 })
+    : formatter("time", parts);
+  const day = formatter("day", { day: "numeric", month: "short" });
+  const [then, today] = [day.format(date), day.format(Date.now())];
+  return then === today ? time.format(date) : `${then} ${time.format(date)}`;
+}
+
+// Writes the time of a <time> element for this reader.
+export function localize(time) {
+  if (!time.dateTime) return;
+  time.textContent = clock(time.dateTime);
+  time.title = `${new Date(time.dateTime).toString()}\n${time.dateTime}`;
+}
+
+// Returns what to tell the reader.
+export function switchZone() {
+  localStorage.setItem("utc", utc() ? "no" : "yes");
+  for (const time of document.querySelectorAll("time")) localize(time);
+  return utc() ? "times in UTC" : "times in your time zone";
+}

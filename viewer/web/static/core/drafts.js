@@ -1,0 +1,49 @@
+// Messages to be published. A draft is {text, attributes: [{name, type, value}]}, with type as SNS has it:
+// String or Number.
+
+import { send } from "./api.js";
+
+const MAX_RECENT = 10;
+
+export const readDraft = () => JSON.parse(sessionStorage.getItem("draft"));
+export const storeDraft = (draft) => sessionStorage.setItem("draft", JSON.stringify(draft));
+
+// The drafts published last, newest first.
+export const recentDrafts = () => JSON.parse(localStorage.getItem("sent") ?? "[]");
+
+export function storeRecent(draft) {
+  const others = recentDrafts().filter((one) => JSON.stringify(one) !== JSON.stringify(draft));
+  localStorage.setItem("sent", JSON.stringify([draft, ...others].slice(0, MAX_RECENT)));
+}
+
+// Publishes the draft as the copy with this number.
+export async function publish({ text, attributes }, n) {
+  const filled = fill(text, n);
+  // A CloudEvent is sent as it is written, and so is a number: long integers stay exact.
+  const message = isEvent(filled) ? filled : JSON.stringify({ text: filled });
+  const members = attributes.map(({ name, type, value }) => {
+    const content = type === "Number" ? fill(value, n) : JSON.stringify(fill(value, n));
+    return `${JSON.stringify(name)}:${content}`;
+  });
+  const body = members.length ? `{"message":${message},"attributes":{${members}}}` : message;
+  await send("POST", "api/messages", body);
+}
+
+// Browsers have randomUUID only in a secure context (https, or localhost).
+const uuid = () => globalThis.crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+
+// {{n}} becomes the number of the copy; {{uuid}} and {{now}} are new in each.
+function fill(text, n) {
+  return text
+    .replaceAll("{{n}}", n)
+    .replaceAll("{{uuid}}", uuid)
+    .replaceAll("{{now}}", () => new Date().toISOString());
+}
+
+function isEvent(text) {
+  try {
+    return Boolean(JSON.parse(text)?.specversion);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,226 @@
+// The wiring of the page: the server has rendered what is stored; this adds what arrives, and lets the reader
+// move.
+
+import { canWrite } from "./core/api.js";
+import { lastNumber, messageCount } from "./core/arrivals.js";
+import { copy } from "./core/clipboard.js";
+import { switchZone } from "./core/clock.js";
+import { opensElsewhere } from "./core/dom.js";
+import { listen } from "./core/keys.js";
+import { edit, resend } from "./core/resend.js";
+import { address, go, onChange, state } from "./core/state.js";
+import { startTabs } from "./core/tabs.js";
+import { switchTheme } from "./core/theme.js";
+import { toast } from "./core/toast.js";
+import { countNew, startCounting } from "./core/unread.js";
+import { follow } from "./live/follow.js";
+import { askPermission, watch } from "./live/notifications.js";
+import { openDeadLetters } from "./views/dead_letters.js";
+import { openHelp } from "./views/help.js";
+import { current, show, startDetail } from "./views/messages/detail.js";
+import { openFind, startFind } from "./views/messages/find.js";
+import { hold, list, load, receive, startList, toNewest } from "./views/messages/list.js";
+import { startOlder } from "./views/messages/older.js";
+import { notifyingSearches, startSavedSearches } from "./views/messages/saved_searches.js";
+import {
+  closeOpenMenu,
+  focusSearch,
+  searchProblem,
+  showSearch,
+  showSearchProblem,
+  startSearchForm,
+} from "./views/messages/search_form.js";
+import { startStatuses } from "./views/messages/statuses.js";
+import { openMetrics } from "./views/metrics.js";
+import { startPipelineStrip } from "./views/pipeline_strip.js";
+import { openPublish } from "./views/publish.js";
+import { openQueueBrowser } from "./views/queue_browser.js";
+
+const HIDDEN_MS = 30_000;
+const wide = matchMedia("(min-width: 64rem)");
+const byId = (id) => document.getElementById(id);
+const onClick = (id, listener) => byId(id)?.addEventListener("click", listener);
+
+// ---- the live stream
+
+let disconnect = null;
+let seen = list.newest;
+
+function connect() {
+  disconnect?.();
+  disconnect = follow({ q: state.q, after: seen, receive: accept, show: showConnection });
+}
+
+function accept(item) {
+  seen = lastNumber(item);
+  receive(item);
+  countNew(messageCount(item));
+}
+
+function showConnection(words, why) {
+  const connection = byId("connection");
+  connection.dataset.state = words;
+  connection.textContent = words;
+  connection.title = why;
+}
+
+// A page that nobody sees gives its connection back after a while, and continues where it was when it is seen
+// again.
+let leaving = null;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(leaving);
+  if (!document.hidden) {
+    if (!disconnect && !searchProblem()) connect();
+    return;
+  }
+  leaving = setTimeout(() => {
+    disconnect?.();
+    disconnect = null;
+  }, HIDDEN_MS);
+});
+
+// ---- the search
+
+// An invalid search finds nothing: the list stays as it is, and no stream is asked for.
+function refuse(why) {
+  showSearchProblem(why);
+  disconnect?.();
+  showConnection("idle", why);
+}
+
+async function search() {
+  const { q } = state;
+  showSearch(q);
+  try {
+    if (!(await load(q))) return;
+  } catch (error) {
+    if (q === state.q) refuse(error.message);
+    return;
+  }
+  seen = list.newest;
+  connect();
+  preselect();
+}
+
+// ---- the list and the message beside it
+
+byId("rows").addEventListener("click", (event) => {
+  const row = event.target.closest(".message");
+  if (!row || opensElsewhere(event) || !getSelection().isCollapsed) return;
+  event.preventDefault();
+  go({ m: row.dataset.seq });
+});
+onClick("close", () => go({ m: "" }));
+
+function move(step) {
+  const rows = list.rows();
+  const at = rows.findIndex((row) => row.dataset.seq === state.m);
+  const row = rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))];
+  if (!row) return;
+  go({ m: row.dataset.seq }, { replace: true });
+  row.querySelector("a").focus();
+}
+
+function choose(seq) {
+  show(seq);
+  list.select(seq);
+}
+
+// On a wide screen the newest message can be read at once, without being chosen.
+function preselect() {
+  const [first] = list.rows();
+  if (!state.m && wide.matches && first && state.tab === "messages") choose(first.dataset.seq);
+}
+
+// ---- what can be done with the message
+
+async function act(work) {
+  const message = current();
+  if (!message) return;
+  try {
+    await work(message);
+  } catch (error) {
+    toast(`Not done: ${error.message}`);
+  }
+}
+
+const copyMessage = () => act(({ body }) => copy(body));
+const copyLink = () => copy(new URL(address(), location.href).href);
+
+onClick("find", () => act(openFind));
+onClick("copy", copyMessage);
+onClick("link", copyLink);
+onClick("resend", () => act((message) => resend(message).then(toNewest)));
+onClick("edit", () => act(edit));
+onClick("copy-command", () => copy(byId("command").textContent));
+
+// ---- pausing, theme, help
+
+const showPaused = () => byId("pause").setAttribute("aria-pressed", list.held);
+
+function togglePause() {
+  hold(!list.held);
+  showPaused();
+}
+
+const showHelp = () => openHelp(byId("help"));
+
+onClick("pause", togglePause);
+onClick("theme", () => toast(`theme: ${switchTheme()}`));
+onClick("help-button", showHelp);
+
+// ---- keys
+
+function back() {
+  if (closeOpenMenu()) return;
+  if (byId("help").open) byId("help").close();
+  else go(state.m ? { m: "" } : { tab: "messages" });
+}
+
+const openTab = (tab) => () => go({ tab, m: "" });
+
+listen({
+  "/": focusSearch,
+  Escape: back,
+  j: () => move(1),
+  k: () => move(-1),
+  " ": togglePause,
+  "g m": openTab("messages"),
+  "g d": openTab("dead"),
+  "g w": openTab("waiting"),
+  "g s": openTab("metrics"),
+  p: openTab("publish"),
+  f: () => act(openFind),
+  y: copyMessage,
+  l: copyLink,
+  t: () => toast(switchZone()),
+  "?": showHelp,
+});
+
+// ---- start
+
+onChange((now, before) => {
+  if (now.q !== before.q) search();
+  if (now.m !== before.m) choose(now.m);
+});
+startList(state.q);
+onClick("news", showPaused); // it ends a pause
+startOlder();
+startStatuses();
+startDetail();
+startFind();
+startSearchForm();
+startSavedSearches({ askPermission, watch: () => watch(notifyingSearches) });
+startCounting();
+startPipelineStrip();
+startTabs({
+  dead: openDeadLetters,
+  waiting: openQueueBrowser,
+  metrics: openMetrics,
+  ...(canWrite ? { publish: openPublish } : {}),
+});
+if (searchProblem()) refuse(searchProblem());
+else connect();
+if (state.m) choose(state.m);
+else preselect();
+document.documentElement.dataset.ready = "";

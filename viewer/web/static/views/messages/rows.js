@@ -1,0 +1,59 @@
+// One row of the list: a message, or a gap.
+
+import { clock, localize } from "../../core/clock.js";
+import { element } from "../../core/dom.js";
+import { STATUS_LABELS, duration, number } from "../../core/format.js";
+import { address } from "../../core/state.js";
+
+const COLUMNS = 8;
+const template = document.getElementById("row"); // row.html, without a message
+
+export function makeRow(message) {
+  const row = template.content.firstElementChild.cloneNode(true);
+  const fill = (name, text) => {
+    row.querySelector(name).textContent = text;
+  };
+  row.dataset.seq = message.seq;
+  row.querySelector("time").dateTime = message.time;
+  fill(".gap", duration(message.since_previous_seconds, "+"));
+  fill(".text .ellipsis", message.preview || "(empty)");
+  fill(".sequence", message.sequence === null ? "" : `#${message.sequence}`);
+  fill(".type .ellipsis", message.type);
+  fill(".source .ellipsis", message.source);
+  fill(".latency", duration(message.latency_seconds));
+  markStatus(row, message);
+  if (message.color) row.querySelector("circle").setAttribute("fill", message.color);
+  return localizeRow(row);
+}
+
+export function markStatus(row, { status = null, tries = 1 } = {}) {
+  const label = row.querySelector(".status");
+  label.textContent = STATUS_LABELS[status] ?? "";
+  label.dataset.status = status ?? "";
+  row.querySelector(".tries").textContent = tries > 1 ? `×${tries}` : "";
+}
+
+// What the server cannot know of a row: the reader's time zone, and the rest of the address.
+export function localizeRow(row) {
+  localize(row.querySelector("time"));
+  row.querySelector("a").href = address({ m: row.dataset.seq });
+  return row;
+}
+
+// A row for {from, to, count}, between messages of these times; see older.js for its button.
+export function makeGap({ from, to, count }, since, until) {
+  const many = count === null ? "more" : `${number(count)} more`;
+  const span = since && until ? ` between ${clock(since)} and ${clock(until)}` : "";
+  const button = element("button", {}, `… ${many}${span} · show`);
+  return element(
+    "tr",
+    { class: "gap-row", "data-from": from, "data-to": to, "data-count": count },
+    element("td", { colspan: COLUMNS }, button),
+  );
+}
+
+export const gapOf = ({ dataset: { from, to, count } }) => ({
+  from: Number(from),
+  to: Number(to),
+  count: count === undefined ? null : Number(count),
+});

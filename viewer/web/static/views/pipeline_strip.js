@@ -1,0 +1,115 @@
+// The whole at a glance: the figures beside the title, and the strip of stages from producer to store.
+
+import { ask } from "../core/api.js";
+import { element, shape } from "../core/dom.js";
+import { duration, number } from "../core/format.js";
+import { repeat } from "../core/repeat.js";
+import { address } from "../core/state.js";
+
+const POLL_MS = 3000;
+const POINTS = 40;
+
+const figures = document.getElementById("figures");
+const flow = document.getElementById("flow");
+const deadCount = document.getElementById("dead-count");
+const broken = document.getElementById("broken");
+const rates = [];
+
+async function poll() {
+  try {
+    draw(await ask("api/pipeline"));
+  } catch (error) {
+    flow.replaceChildren(stage("viewer", error.message, "down"));
+  }
+}
+
+function draw({ services, topic, queue, dead_letter_queue: dead, store }) {
+  drawFigures(store);
+  const deadTotal = dead ? dead.visible + dead.in_flight + dead.delayed : 0;
+  deadCount.textContent = deadTotal ? number(deadTotal) : "";
+  flow.replaceChildren(
+    service("producer", services.producer),
+    stage(topic.name, "topic", topic.state, { reason: topic.reason }),
+    stage(queue.name, queue.reason ? "unknown" : depth(queue), queue.state, {
+      reason: queue.reason,
+      tab: "waiting",
+    }),
+    service("consumer", services.consumer),
+    stage("stored", number(store.total), "up"),
+    service("viewer", services.viewer),
+    ...(dead ? [deadStage(dead, deadTotal)] : []),
+  );
+  drawBroken();
+}
+
+function drawFigures({ per_second: perSecond, p50, p99 }) {
+  rates.push(perSecond);
+  while (rates.length > POINTS) rates.shift();
+  figures.replaceChildren(
+    element("span", { title: "stored per second, over the last ten seconds" }, `${perSecond.toFixed(1)}/s`),
+    spark(rates),
+    element(
+      "span",
+      { title: "latency in the last minute" },
+      p50 === null ? "" : `p50 ${duration(p50)} · p99 ${duration(p99)}`,
+    ),
+  );
+}
+
+// The empty list says what is wrong, too.
+function drawBroken() {
+  const stages = [...flow.children].filter(
+    (one) => ["down", "degraded", "unknown"].includes(one.dataset.state) && one.title,
+  );
+  broken.replaceChildren(...stages.map((one) => element("li", {}, `${one.dataset.name}: ${one.title}`)));
+}
+
+function depth({ visible, in_flight: inFlight, delayed }) {
+  const late = delayed ? ` · ${number(delayed)} delayed` : "";
+  return `${number(visible)} waiting · ${number(inFlight)} in flight${late}`;
+}
+
+function service(name, known) {
+  const state = known?.state ?? "";
+  return stage(name, state === "up" ? "" : state, state, { reason: known?.reason });
+}
+
+const deadStage = ({ name }, total) =>
+  stage(name, `${number(total)} dead`, total ? "degraded" : "up", {
+    reason: total ? "messages that used up all delivery attempts" : "",
+    tab: "dead",
+  });
+
+function stage(name, text, state, { reason = "", tab = "" } = {}) {
+  const label = tab
+    ? element("a", { href: address({ tab, m: "" }), "data-tab": tab }, name)
+    : element("b", {}, name);
+  return element(
+    "li",
+    { "data-state": state, "data-name": name, title: reason || null },
+    label,
+    ...(text ? [element("span", {}, text)] : []),
+  );
+}
+
+// A line of values from zero to the largest.
+function spark(values) {
+  const top = Math.max(...values, 1);
+  const points = values.map((value, at) => `${at * 2},${(15 - (14 * value) / top).toFixed(1)}`).join(" ");
+  return shape(
+    "svg",
+    { class: "spark", viewBox: `0 0 ${POINTS * 2} 16`, "aria-hidden": "true" },
+    shape("polyline", { points }),
+  );
+}
+
+// The line begins with what was before this page.
+async function readRates() {
+  const { points, width_seconds: width } = await ask("api/stats");
+  rates.unshift(...points.slice(-POINTS + 1).map((point) => point.stored / width));
+}
+
+export function startPipelineStrip() {
+  readRates().catch(() => {}); // the line begins empty
+  repeat(poll, () => POLL_MS);
+}

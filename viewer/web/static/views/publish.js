@@ -1,0 +1,196 @@
+// Publishing by hand: a text or a whole CloudEvent, its attributes, one or many; and what was published last.
+
+import { ask, send } from "../core/api.js";
+import { element } from "../core/dom.js";
+import { publish, readDraft, recentDrafts, storeDraft, storeRecent } from "../core/drafts.js";
+import { number } from "../core/format.js";
+import { address } from "../core/state.js";
+import { toast } from "../core/toast.js";
+
+const MAX_COPIES = 1000;
+const NUMBER = String.raw`-?(0|[1-9]\d*)(\.\d+)?([eE][+\-]?\d+)?|\{\{n\}\}`;
+const FIRST_DRAFT = { text: "Hello world", attributes: [] };
+const EXAMPLE = {
+  specversion: "1.0",
+  id: "{{uuid}}",
+  source: "/viewer",
+  type: "example.order",
+  time: "{{now}}",
+  datacontenttype: "application/json",
+  data: { text: "Order {{n}}", sku: "A-{{n}}", price: 12.5 },
+};
+
+const second = (label, click) => element("button", { type: "button", class: "second", click }, label);
+
+export function openPublish(place) {
+  const text = element("textarea", { id: "publish-text", rows: 10, spellcheck: "false", required: true });
+  const attributes = element("div", {});
+  const copies = element("input", {
+    id: "publish-copies",
+    type: "number",
+    min: 1,
+    max: MAX_COPIES,
+    value: 1,
+  });
+  const button = element("button", {}, "Publish");
+  const recent = element("div", {});
+  const faults = element("div", {});
+  const form = element(
+    "form",
+    { class: "publish", submit, input: keep },
+    element(
+      "label",
+      { for: "publish-text" },
+      "A text or a whole CloudEvent. {{n}} is the number of the copy; {{uuid}} and {{now}} are new in each.",
+    ),
+    text,
+    attributes,
+    element(
+      "p",
+      { class: "actions" },
+      element("label", { for: "publish-copies" }, "Copies"),
+      copies,
+      button,
+      second("Add an attribute", () => addAttribute()),
+      second("CloudEvent", () => write({ ...draft(), text: JSON.stringify(EXAMPLE, null, 2) })),
+    ),
+  );
+  place.replaceChildren(element("h2", {}, "Publish"), form, faults, recent);
+  drawRecent();
+  write(readDraft() ?? FIRST_DRAFT);
+  drawFaults(faults).catch(() => {}); // the strip of stages shows what is away
+
+  function addAttribute(attribute) {
+    const row = attributeRow(attribute, keep);
+    attributes.append(row);
+    row.firstChild.focus();
+  }
+
+  function draft() {
+    const rows = [...attributes.children].map((row) => [...row.children].map((field) => field.value));
+    return { text: text.value, attributes: rows.map(([name, type, value]) => ({ name, type, value })) };
+  }
+
+  function write(one) {
+    text.value = one.text;
+    attributes.replaceChildren();
+    for (const attribute of one.attributes) addAttribute(attribute);
+    text.focus();
+    text.setSelectionRange(0, 0);
+    keep();
+  }
+
+  function keep() {
+    storeDraft(draft());
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    button.disabled = true;
+    try {
+      await publishCopies(draft(), Number(copies.value));
+    } catch (error) {
+      toast(`Not published: ${error.message}`);
+    }
+    button.textContent = "Publish";
+    button.disabled = false;
+  }
+
+  async function publishCopies(one, count) {
+    for (let n = 1; n <= count; n += 1) {
+      if (count > 1) button.textContent = `${number(n)} of ${number(count)}`;
+      await publish(one, n);
+    }
+    storeRecent(one);
+    toast(`${number(count)} published`);
+    drawRecent();
+  }
+
+  function drawRecent() {
+    const items = recentDrafts().map((one) => {
+      const values = one.attributes.map(({ name, value }) => element("small", {}, ` ${name} = ${value}`));
+      const choice = { class: "plain ellipsis", click: () => write(one) };
+      return element("li", {}, element("button", choice, one.text, ...values));
+    });
+    const list = [element("h3", {}, "Recently published"), element("ul", { class: "recent" }, ...items)];
+    recent.replaceChildren(...(items.length ? list : []));
+  }
+}
+
+const field = (label, value) =>
+  element("input", { "aria-label": `attribute ${label}`, placeholder: label, value, required: true });
+
+// A row of fields for one attribute; calls `changed()` after it was removed.
+function attributeRow({ name = "", type = "String", value = "" } = {}, changed) {
+  const check = () => {
+    content.pattern = kind.value === "Number" ? NUMBER : ".*";
+  };
+  const remove = () => {
+    row.remove();
+    changed();
+  };
+  const kind = element(
+    "select",
+    { "aria-label": "attribute type", change: check },
+    element("option", {}, "String"),
+    element("option", {}, "Number"),
+  );
+  const content = field("value", value);
+  const button = { type: "button", class: "tool", "aria-label": "remove the attribute", click: remove };
+  const row = element(
+    "p",
+    { class: "attribute" },
+    field("name", name),
+    kind,
+    content,
+    element("button", button, "×"),
+  );
+  kind.value = type;
+  check();
+  return row;
+}
+
+// Where consumers run with FAULTS: how many messages fail, to watch retries and dead letters.
+async function drawFaults(place) {
+  const { faults } = await ask("api/pipeline");
+  if (!faults) return;
+  const share = element("output", { for: "faults" });
+  const slider = element("input", {
+    id: "faults",
+    type: "range",
+    "aria-labelledby": "faults-title",
+    step: 5,
+    value: Math.round(faults.fail * 100),
+    input: show,
+    change: choose,
+  });
+  place.replaceChildren(
+    element("h3", { id: "faults-title" }, "Inject failures"),
+    element(
+      "p",
+      { class: "actions" },
+      slider,
+      share,
+      element(
+        "span",
+        {},
+        "of messages always fail: see ",
+        element("a", { href: address({ tab: "dead" }), "data-tab": "dead" }, "dead letters"),
+      ),
+    ),
+  );
+  show();
+
+  function show() {
+    share.textContent = `${slider.value}%`;
+  }
+
+  async function choose() {
+    try {
+      await send("PUT", "api/faults", JSON.stringify({ fail: slider.value / 100 }));
+      toast(`${slider.value}% of messages will fail`);
+    } catch (error) {
+      toast(`Not changed: ${error.message}`);
+    }
+  }
+}
