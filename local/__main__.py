@@ -133,7 +133,7 @@ def _welcome(settings: RunSettings, environment: dict[str, str]) -> str:
   AWS                aws --endpoint-url {environment["AWS_ENDPOINT_URL"]} --region us-east-1 sns list-topics
                      (accepts any keys: AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test)
   Database           {environment["DATABASE_URL"]}
-  Logs and data      {settings.run_folder}/ (make clean removes it)
+  Logs and data      {settings.run_folder}/ (delete it to start afresh)
   Stop               Ctrl-C
 """
 
