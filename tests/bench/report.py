@@ -47,8 +47,8 @@ def where() -> str:
     commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     return (
         f"at {commit or 'no commit'}, on {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, LocalStack 4.14.0 and PostgreSQL on the same machine; "
-        f"its host kept {stolen_share():.0%} of their time for others meanwhile"
+        f"Python {platform.python_version()}, LocalStack 4.14.0 and PostgreSQL on the same machine, "
+        f"CPU steal time {stolen_share():.0%}"
     )
 
 
