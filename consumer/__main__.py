@@ -14,14 +14,15 @@ from consumer.settings import ANSWER_SECONDS, ConsumerSettings
 from consumer.upkeep import tend_until_stopped
 from consumer.visibility import VisibilityKeeper
 from pipeline.aws import sqs_client
-from pipeline.failures import FailureLog
-from pipeline.faults import FaultShare
 from pipeline.health import Health, serve_health
 from pipeline.logs import set_up_logging
 from pipeline.retry import DATABASE_ERRORS, retry_until_stopped
 from pipeline.settings import load_settings
 from pipeline.stopping import Stopped, stop_on_signals
-from pipeline.store import Store
+from pipeline.store.failures import FailureLog
+from pipeline.store.faults import FaultShare
+from pipeline.store.migrate import check_schema, migrate, open_database
+from pipeline.store.writer import Writer
 
 PROBE_TIMEOUT_SECONDS = 2
 # A long poll cannot be called back: what it brings after we left waits for its visibility timeout. So polls
@@ -38,23 +39,25 @@ def main() -> None:
     set_up_logging("consumer", settings)
     stop = stop_on_signals()
 
-    store = Store(settings.database_url.get_secret_value(), max_connections=settings.pollers + 4)
+    database = open_database(settings.database_url.get_secret_value(), max_connections=settings.pollers + 4)
+    writer = Writer(database)
     queue, probed_queue = (
         Queue(sqs_client(timeout), settings.queue_name, settings.visibility_timeout_seconds)
         for timeout in (settings.wait_time_seconds + ANSWER_SECONDS, PROBE_TIMEOUT_SECONDS)
     )
-    handlers = load_handlers(settings.handler, store)
+    handlers = load_handlers(settings.handler, writer)
     faults = FaultInjector(parse_faults(settings.faults), stop) if settings.faults else None
     if faults:
         handlers.append(faults)
-    health = Health(settings.stall_seconds, checks={"aws": probed_queue.check, "database": store.check})
+    checks = {"aws": probed_queue.check, "database": lambda: check_schema(database)}
+    health = Health(settings.stall_seconds, checks)
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
 
     shared = Shared(
         queue=queue,
         handlers=handlers,
-        failures=FailureLog(store),
+        failures=FailureLog(database),
         keeper=VisibilityKeeper(queue),
         health=health,
         stop=stop,
@@ -63,7 +66,7 @@ def main() -> None:
     )
     try:
         retry_until_stopped(
-            store.create_schema,
+            lambda: migrate(database, settings.queue_name),
             dependency=shared.database,
             errors=DATABASE_ERRORS,
             stop=stop,
@@ -73,9 +76,9 @@ def main() -> None:
         return
     pollers = [Poller(f"poller-{number}", shared) for number in range(1, settings.pollers + 1)]
     threads = {poller: _start(poller.name, poller.run) for poller in pollers}
-    _start("upkeep", tend_until_stopped, store, settings.retention_messages, stop)
+    _start("upkeep", tend_until_stopped, writer, settings.retention_messages, stop)
     if faults:
-        _start("faults", faults.follow, FaultShare(store))
+        _start("faults", faults.follow, FaultShare(database))
     drained = threading.Event()
     _start("visibility", shared.keeper.run, drained)
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consumer.handler import Failures
-from pipeline.faults import FaultShare
 from pipeline.message import Delivery
 from pipeline.retry import DATABASE_ERRORS
+from pipeline.store.faults import FaultShare
 
 FOLLOW_SECONDS = 1.0
 

@@ -17,7 +17,7 @@ import psycopg
 from consumer.metrics import DUPLICATES
 from pipeline.message import Delivery
 from pipeline.retry import DATABASE_ERRORS, explain
-from pipeline.store import Store
+from pipeline.store.writer import Writer
 
 Failures = Mapping[int, Exception]
 Handler = Callable[[Sequence[Delivery]], Failures | None]
@@ -42,10 +42,10 @@ def one_by_one(handle: Callable[[Delivery], None]) -> Handler:
     return handle_batch
 
 
-def load_handlers(names: str, store: Store) -> list[Handler]:
+def load_handlers(names: str, writer: Writer) -> list[Handler]:
     """Return the handlers that HANDLER names; ends the process with one line if one cannot be imported."""
     return [
-        StoreHandler(store) if name.strip() == "store" else _load(name.strip()) for name in names.split(",")
+        StoreHandler(writer) if name.strip() == "store" else _load(name.strip()) for name in names.split(",")
     ]
 
 
@@ -63,9 +63,9 @@ def _load(name: str) -> Handler:
 class StoreHandler:
     """Stores each message once, a batch in one transaction."""
 
-    def __init__(self, store: Store) -> None:
-        """Store there."""
-        self._store = store
+    def __init__(self, writer: Writer) -> None:
+        """Store with this writer."""
+        self._writer = writer
 
     def __call__(self, deliveries: Sequence[Delivery]) -> Failures:
         """Return when all that can be are durably stored; storing one again changes nothing."""
@@ -85,7 +85,7 @@ class StoreHandler:
         return {}
 
     def _add(self, deliveries: Sequence[Delivery]) -> None:
-        for delivery, added in zip(deliveries, self._store.add(deliveries), strict=True):
+        for delivery, added in zip(deliveries, self._writer.add(deliveries), strict=True):
             fields = {"message_id": delivery.message.id, "source": delivery.message.source}
             if isinstance(added, int):
                 log.info("stored", extra={**fields, "seq": added})

@@ -19,12 +19,12 @@ from consumer import metrics
 from consumer.handler import Failures, Handler, Unavailable
 from consumer.queue import Queue
 from consumer.visibility import VisibilityKeeper
-from pipeline.aws import LARGEST_BATCH
-from pipeline.failures import FailedTry, FailureLog
+from pipeline.aws import MAX_BATCH
 from pipeline.health import Health
 from pipeline.message import Delivery
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, Dependency, explain, retry_until_stopped
 from pipeline.stopping import Stopped
+from pipeline.store.failures import FailedTry, FailureLog
 
 LONGEST_DELAY_SECONDS = 900
 PAUSE_AFTER_ERROR_SECONDS = 1.0
@@ -127,7 +127,7 @@ class Poller:
         """Give the batch to the handlers in portions that they take; when stopping, start no further one."""
         self._begin("handling")
         began = time.monotonic()
-        size = min(getattr(handler, "batch_size", LARGEST_BATCH) for handler in self._shared.handlers)
+        size = min(getattr(handler, "batch_size", MAX_BATCH) for handler in self._shared.handlers)
         for start in range(0, len(deliveries), size):
             portion = deliveries[start : start + size]
             if start and self._shared.stop.is_set():

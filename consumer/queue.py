@@ -1,14 +1,14 @@
 """The queue: the consumer's only calls to SQS."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pipeline.aws import LARGEST_BATCH, LONG_POLL_SECONDS, queue_url
+from pipeline.aws import LONG_POLL_SECONDS, MAX_BATCH, queue_url
 from pipeline.direct import DirectSqs
 from pipeline.message import ORIGINAL_ID, Delivery, attribute_text, message_from_body
+from pipeline.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -28,7 +28,9 @@ class Queue:
         self._sqs = sqs
         self._direct = DirectSqs(sqs)
         self._known_url: str | None = None
-        self._known_limit: tuple[float, int | None] = (float("-inf"), None)
+        # After how many receipts SQS moves a message to the dead-letter queue; None for never. Raises what
+        # boto3 raises.
+        self.max_receive_count = TtlCache(self._read_max_receive_count, LIMIT_KNOWN_SECONDS)
 
     @property
     def _url(self) -> str:
@@ -40,18 +42,10 @@ class Queue:
         """Return if the queue is there now."""
         self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
 
-    def max_receive_count(self) -> int | None:
-        """Return after how many receipts SQS moves a message to the dead-letter queue; None for never.
-
-        Asked of AWS once a minute at the most.
-        """
-        asked_at, limit = self._known_limit
-        if time.monotonic() - asked_at > LIMIT_KNOWN_SECONDS:
-            answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["RedrivePolicy"])
-            policy = answer.get("Attributes", {}).get("RedrivePolicy")
-            limit = int(json.loads(policy)["maxReceiveCount"]) if policy else None
-            self._known_limit = (time.monotonic(), limit)
-        return limit
+    def _read_max_receive_count(self) -> int | None:
+        answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["RedrivePolicy"])
+        policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        return int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
     def receive(self, wait_seconds: int = LONG_POLL_SECONDS) -> list[Delivery]:
         """Return up to ten messages, waiting for the first; they stay hidden for the visibility timeout."""
@@ -59,7 +53,7 @@ class Queue:
             "ReceiveMessage",
             {
                 "QueueUrl": self._url,
-                "MaxNumberOfMessages": LARGEST_BATCH,
+                "MaxNumberOfMessages": MAX_BATCH,
                 "WaitTimeSeconds": wait_seconds,
                 "VisibilityTimeout": self.visibility_timeout_seconds,
                 "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp"],
@@ -109,6 +103,7 @@ class Queue:
                 text_source=f"/sqs/{self.name}",
                 published=sent_at,
             ),
+            queue=self.name,
             message_id=raw["MessageId"],
             receipt_handle=raw["ReceiptHandle"],
             receive_count=int(system.get("ApproximateReceiveCount", 1)),

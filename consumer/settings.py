@@ -1,4 +1,4 @@
-"""What the consumer is told by its environment."""
+"""The consumer's settings, read from environment variables."""
 
 from typing import Annotated
 
@@ -8,31 +8,32 @@ from consumer.faults import parse_faults
 from pipeline.aws import LONG_POLL_SECONDS
 from pipeline.settings import DatabaseSettings, ResourceName
 
-# A poll is given this long beyond its own wait to answer, and a poller somewhat longer to complete a turn.
+# SQS gets this long to answer after the wait of a poll has ended; a turn of the poller may take longer.
 ANSWER_SECONDS = 5
-SHORTEST_STALL_BEYOND_POLL = 2 * ANSWER_SECONDS
+MIN_STALL_BEYOND_POLL_SECONDS = 2 * ANSWER_SECONDS
 
 
 class ConsumerSettings(DatabaseSettings):
-    """One queue, one database, and what to do with each message."""
+    """The queue to consume, the database to store in, and how messages are handled."""
 
-    queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue to consume")
-    pollers: Annotated[int, Field(ge=1, le=100)] = Field(4, description="poll loops side by side")
+    queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue of the consumer")
+    pollers: Annotated[int, Field(ge=1, le=100)] = Field(4, description="number of concurrent poll loops")
     wait_time_seconds: Annotated[int, Field(ge=0, le=20)] = Field(
-        LONG_POLL_SECONDS, description="how long one poll waits for a message"
+        LONG_POLL_SECONDS, description="seconds that a poll waits for messages"
     )
     visibility_timeout_seconds: Annotated[int, Field(ge=2, le=43_200)] = Field(
-        30, description="seconds a received message stays hidden from others; extended while it is handled"
+        30,
+        description="seconds that a received message is hidden from other consumers; extended while handled",
     )
     retry_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
-        1, description="seconds until a failed message is tried again; doubled with every try"
+        1, description="seconds until a failed message is retried; doubled with every attempt"
     )
     handler: str = Field(
         "store",
-        description="what handles messages: `store` or `package.module:callable`, or several with commas",
+        description="handlers of a message, in order: `store` or `package.module:callable`, comma-separated",
     )
     retention_messages: Annotated[int, Field(ge=1)] = Field(
-        100_000, description="messages kept in the store; older ones are removed"
+        100_000, description="number of messages kept in the store; older ones are removed"
     )
     faults: str = Field(
         "", description="failures to inject, such as `fail=0.1,flaky=0.2,delay=0.5,delay_seconds=2`"
@@ -55,10 +56,10 @@ class ConsumerSettings(DatabaseSettings):
 
     @model_validator(mode="after")
     def _stall_outlasts_a_poll(self) -> "ConsumerSettings":
-        least = self.wait_time_seconds + SHORTEST_STALL_BEYOND_POLL
-        if self.stall_seconds < least:
+        minimum = self.wait_time_seconds + MIN_STALL_BEYOND_POLL_SECONDS
+        if self.stall_seconds < minimum:
             raise ValueError(
-                f"STALL_SECONDS={self.stall_seconds:g} is not allowed: a poll that waits WAIT_TIME_SECONDS="
-                f"{self.wait_time_seconds} is no stall, so it should be at least {least}"
+                f"STALL_SECONDS={self.stall_seconds:g} is not allowed: with WAIT_TIME_SECONDS="
+                f"{self.wait_time_seconds} it should be at least {minimum}, or a long poll counts as a stall"
             )
         return self

@@ -6,20 +6,20 @@ import threading
 from consumer.metrics import PRUNED
 from pipeline.retry import DATABASE_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
-from pipeline.store import Store
+from pipeline.store.writer import Writer
 
 INTERVAL_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
 
-def tend_until_stopped(store: Store, keep: int, stop: threading.Event) -> None:
+def tend_until_stopped(writer: Writer, keep: int, stop: threading.Event) -> None:
     """Remove what exceeds `keep` messages, and settle the search index, every few seconds."""
     database = Dependency("database, for upkeep")
 
     def tend() -> int:
-        store.settle_index()
-        return store.prune(keep)
+        writer.settle_index()
+        return writer.prune(keep)
 
     while not stop.wait(INTERVAL_SECONDS):
         try:

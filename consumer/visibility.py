@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from consumer.queue import Queue
-from pipeline.aws import LARGEST_BATCH
+from pipeline.aws import MAX_BATCH
 from pipeline.message import Delivery
 from pipeline.retry import AWS_ERRORS, explain
 
@@ -64,8 +64,8 @@ class VisibilityKeeper:
             due = [
                 held for held, visible_at in self._visible_at.items() if visible_at - now < self._timeout / 2
             ]
-            for start in itertools.count(0, LARGEST_BATCH):
-                batch = due[start : start + LARGEST_BATCH]
+            for start in itertools.count(0, MAX_BATCH):
+                batch = due[start : start + MAX_BATCH]
                 if not batch:
                     return len(due)
                 self._queue.hide(dict.fromkeys(batch, self._timeout))

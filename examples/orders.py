@@ -1,7 +1,7 @@
-"""A handler of one's own: HANDLER=store,examples.orders:take_order
+"""An example handler: HANDLER=store,examples.orders:take_order
 
-Every message is stored and comes here afterwards. One that fails here is tried again, and after five tries it
-is a dead letter with the error as its reason.
+Messages are stored first and passed to this handler afterwards. A message that fails here is retried; after
+five attempts it is a dead letter, with the error as its reason.
 """
 
 import logging
@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 
 @one_by_one
 def take_order(delivery: Delivery) -> None:
-    """Take an order; whatever is no order is none of our business."""
+    """Take an order; ignore other messages."""
     message = delivery.message
     if message.type != "shop.order":
         return
-    # A KeyError is a fine reason: it becomes visible as "KeyError: 'price'".
+    # No need to catch a KeyError: the page shows it as "KeyError: 'price'".
     sku, price = message.data["sku"], message.data["price"]
     if price <= 0:
         raise ValueError(f"the price of {sku} is {price}")

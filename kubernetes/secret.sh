@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Gives the database a random password: writes the Secret `fanout-own`, which every pod prefers to the one of this
-# folder, and restarts those that use it. May run before the first deploy and any time after; a run that was cut
-# short is mended by the next, as PostgreSQL takes the change from inside its own pod without a password.
-# With VIEWER_TOKEN=…, the viewer asks its visitors for that from now on.
+# Sets a random database password: writes it to the Secret `fanout-own`, which takes precedence over the Secret of this
+# folder, and restarts the pods that use it. It can run before the first deploy and at any time later. If it is
+# interrupted, run it again: inside its own pod, PostgreSQL accepts the change without a password.
+# VIEWER_TOKEN=… also sets the access token of the viewer.
 set -euo pipefail
 kubectl=${KUBECTL:-kubectl}
-password=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n') # hexadecimal: it stands in a URL
+password=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n') # hexadecimal, because it is part of a URL
 
 if [ -n "${VIEWER_TOKEN:-}" ]; then
   token=$(printf %s "$VIEWER_TOKEN" | base64 | tr -d '\n')
-else # the one that there is, if any
+else # keep the current one, if any
   token=$($kubectl get secret fanout-own --ignore-not-found --output jsonpath='{.data.VIEWER_TOKEN}')
 fi
 viewer_token=${token:+VIEWER_TOKEN: $token}
 
-# A volume that was filled before keeps its password: change it there.
+# POSTGRES_PASSWORD has no effect on an existing volume, so change the password in the database.
 if [ -n "$($kubectl get statefulset postgres --ignore-not-found --output name)" ]; then
   $kubectl rollout status statefulset/postgres --timeout 2m
-  # By standard input, so that no list of processes shows it.
+  # On standard input, so that the password does not appear in a process list.
   $kubectl exec --stdin statefulset/postgres -- psql --quiet --username fanout --dbname fanout <<<"ALTER ROLE fanout PASSWORD '$password'"
 fi
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Removes everything of Fanout from the current namespace: this folder, its opt-in additions, and what others made
-# for it (the volume, the Secret of `make secret`).
+# Removes Fanout from the current namespace: this folder, the opt-in additions, the volume, and the Secret that
+# `make secret` created.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kubectl=${KUBECTL:-kubectl}
 
-# Where an addition was never applied, the cluster may not know its kinds.
+# The cluster may not know the resource types of additions that were never applied.
 for addition in kubernetes/*/; do
   $kubectl delete -f "$addition" --ignore-not-found 2>/dev/null || true
 done

@@ -1,1 +1,1 @@
-"""The whole system on one machine, on loopback, without Docker: what `make run` starts."""
+"""`make run`: the whole system on one machine, on loopback, without Docker."""

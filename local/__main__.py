@@ -1,7 +1,7 @@
-"""`make run`: starts everything on loopback, shows what it says, and stops it all together.
+"""`make run`: starts everything on loopback, prints the logs, and stops everything together.
 
-Order matters twice: the services start when what they stand on is there, and stop before it goes, so that
-each can finish what it holds.
+The services start after their dependencies (PostgreSQL and the emulator) and stop before them, so that each
+can finish the messages it holds.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from local.emulators import answers, aws_environment, create_resources, start_emulator
+from local.emulators import answers_ok, aws_environment, create_resources, start_emulator
 from local.postgres import Postgres
 from local.process import NotReady, Process, python_module, stop_all
 from local.settings import RunSettings
@@ -19,44 +19,45 @@ from pipeline.settings import load_settings
 from pipeline.stopping import stop_on_signals
 
 COLORS = {"producer": 36, "consumer": 33, "viewer": 35, "run": 32}
-SERVICE_STOP_SECONDS = 3.5  # and what they stand on gets one more: five in all
-FOUNDATION_STOP_SECONDS = 1.0
+# Ctrl-C ends everything within five seconds.
+SERVICE_STOP_SECONDS = 3.5
+DEPENDENCY_STOP_SECONDS = 1.0
 
 
 def main() -> int:
-    """Run until Ctrl-C or SIGTERM (0), or until a part dies (1)."""
+    """Run until Ctrl-C or SIGTERM (returns 0), or until a process exits by itself (returns 1)."""
     settings = load_settings(RunSettings)
-    stop = stop_on_signals(second_ends=False)  # an impatient second Ctrl-C would leave the rest running
+    stop = stop_on_signals(second_ends=False)  # a second Ctrl-C would leave child processes running
     taken = [
         f"port {port} is taken: choose another with {name}=…"
         for name, port in settings.ports.items()
-        if _taken(port)
+        if _is_taken(port)
     ]
     if taken:
         print("\n".join(taken), file=sys.stderr)
         return 1
 
-    foundation: list[Process] = []
+    dependencies: list[Process] = []
     services: list[Process] = []
     try:
-        environment = _start_foundation(settings, foundation)
+        environment = _start_dependencies(settings, dependencies)
         _start_services(settings, environment, services)
-        _say(_welcome(settings, environment))
-        ended = _first_ended([*foundation, *services], stop)
+        _print_line(_welcome(settings, environment))
+        ended = _wait_for_first_exit([*dependencies, *services], stop)
     except NotReady as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     finally:
         stop_all(services, SERVICE_STOP_SECONDS)
-        stop_all(foundation, FOUNDATION_STOP_SECONDS)
+        stop_all(dependencies, DEPENDENCY_STOP_SECONDS)
     if ended is not None:
         print(f"\nstopped everything because {ended.describe_end()}", file=sys.stderr)
         return 1
     return 0
 
 
-def _start_foundation(settings: RunSettings, started: list[Process]) -> dict[str, str]:
-    """Start PostgreSQL and AWS, create the resources; return the variables that lead to them."""
+def _start_dependencies(settings: RunSettings, started: list[Process]) -> dict[str, str]:
+    """Start PostgreSQL and the emulator, create the AWS resources, return the services' settings for both."""
     environment = aws_environment(settings.aws_port)
     postgres = Postgres(settings.run_folder / "postgres")
     started.append(postgres.start())
@@ -90,14 +91,14 @@ def _start_services(settings: RunSettings, environment: dict[str, str], started:
                 on_line=_printer(service),
             )
         )
-    started[0].wait_until(lambda: answers(f"{settings.page}/health?probe=readiness"), 30)
+    started[0].wait_until(lambda: answers_ok(f"{settings.page}/health?probe=readiness"), 30)
     for process in started:
         if process.exit_status is not None:
             raise NotReady(process.describe_end())
 
 
-def _first_ended(processes: list[Process], stop: threading.Event) -> Process | None:
-    """Wait for the first process to end, or for the stop; return the process, None for the stop."""
+def _wait_for_first_exit(processes: list[Process], stop: threading.Event) -> Process | None:
+    """Wait until a process exits and return it; return None once `stop` is set."""
     while not stop.wait(0.2):
         for process in processes:
             if process.exit_status is not None:
@@ -105,12 +106,12 @@ def _first_ended(processes: list[Process], stop: threading.Event) -> Process | N
     return None
 
 
-def _taken(port: int) -> bool:
-    """Tell whether something answers on this port, or holds it."""
+def _is_taken(port: int) -> bool:
+    """Tell whether another program listens on this port or has bound it."""
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         with contextlib.suppress(OSError), socket.socket(family) as probe:
             probe.settimeout(0.5)
-            # Asked first: macOS would let us bind beside AirPlay, which then takes the page's visitors.
+            # Connect first: macOS lets us bind a port that AirPlay uses, and AirPlay then gets the requests.
             if probe.connect_ex((address, port)) == 0:
                 return True
     with socket.socket() as probe:
@@ -128,30 +129,30 @@ def _welcome(settings: RunSettings, environment: dict[str, str]) -> str:
   Fanout is running ({settings.emulator}).
 
   See the messages   {page}
-  Send one           curl {page}/api/messages -H 'Content-Type: application/json' -d '{{"text":"hi"}}'
+  Publish one        curl {page}/api/messages -H 'Content-Type: application/json' -d '{{"text":"hi"}}'
   AWS                aws --endpoint-url {environment["AWS_ENDPOINT_URL"]} --region us-east-1 sns list-topics
-                     (any keys do: AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test)
+                     (accepts any keys: AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test)
   Database           {environment["DATABASE_URL"]}
-  Logs and data      {settings.run_folder}/ (make clean removes it)
+  Logs and data      {settings.run_folder}/ (delete it to start afresh)
   Stop               Ctrl-C
 """
 
 
 def _printer(name: str) -> Callable[[str], None]:
     def show(line: str) -> None:
-        # What an open page and probes ask for all the time is in the log file only.
+        # An open page and probes send requests all the time: these go to the log file only.
         if " INFO    GET /" not in line:
-            _say(f"{_mark(name)} {line}")
+            _print_line(f"{_prefix(name)} {line}")
 
     return show
 
 
-def _mark(name: str) -> str:
+def _prefix(name: str) -> str:
     return f"\x1b[{COLORS[name]}m{name:<8}\x1b[0m" if sys.stdout.isatty() else f"{name:<8}"
 
 
-def _say(text: str) -> None:
-    # One write a line, so that lines of several threads do not mix.
+def _print_line(text: str) -> None:
+    # A single write, so that lines from different threads do not mix.
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

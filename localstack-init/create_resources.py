@@ -1,11 +1,11 @@
-"""Creates what the pipeline stands on: dead-letter queue, queue, topic, policy, subscription.
+"""Creates the dead-letter queue, the queue, its policy, the topic and the subscription.
 
-Needs boto3 and the standard library only, and may run any number of times. LocalStack runs it when it is
-ready ("Initialization Hooks", LocalStack), inside its own process and with `__name__ == "builtins"`: a main
-guard would never be true there, so the last line does the work. `make run` executes the same file.
+It needs only boto3 and can run any number of times. LocalStack runs it as a ready hook ("Initialization
+Hooks", LocalStack), inside its own process and with `__name__ == "builtins"`. A main guard would never be
+true there, so the last line calls the function unconditionally. `make run` executes the same file.
 
-Names and numbers come from the environment: TOPIC_NAME, QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS,
-MAX_RECEIVE_COUNT. The endpoint does too (AWS_ENDPOINT_URL); inside LocalStack it is LocalStack.
+It reads these environment variables: TOPIC_NAME, QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS, MAX_RECEIVE_COUNT,
+AWS_ENDPOINT_URL (inside LocalStack the default is LocalStack itself) and AWS_REGION.
 """
 
 import json
@@ -14,11 +14,11 @@ from typing import Any
 
 import boto3
 
-DAY = 86_400
+DAY_SECONDS = 86_400
 
 
 def create_resources() -> None:
-    """Create all of them, in the order in which they need each other."""
+    """Create all resources, each after those that it refers to."""
     topic_name = os.environ.get("TOPIC_NAME") or "broadcasts"
     queue_name = os.environ.get("QUEUE_NAME") or "broadcasts-consumer"
     visibility_timeout = os.environ.get("VISIBILITY_TIMEOUT_SECONDS") or "30"
@@ -34,8 +34,10 @@ def create_resources() -> None:
         access |= {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     sqs, sns = boto3.client("sqs", **access), boto3.client("sns", **access)
 
-    _, dead_letter_arn = create_queue(sqs, f"{queue_name}-dlq", {"MessageRetentionPeriod": str(14 * DAY)})
-    queue_url, queue_arn = create_queue(
+    _, dead_letter_arn = create_or_update_queue(
+        sqs, f"{queue_name}-dlq", {"MessageRetentionPeriod": str(14 * DAY_SECONDS)}
+    )
+    queue_url, queue_arn = create_or_update_queue(
         sqs,
         queue_name,
         {
@@ -46,12 +48,12 @@ def create_resources() -> None:
             ),
         },
     )
-    # The topic comes last, with its subscription at once: what a running producer publishes in between
-    # would reach nobody.
+    # The topic comes last, and its subscription right after it: a message that a running producer publishes
+    # in between is lost.
     partition, _, region, account = queue_arn.split(":")[1:5]
     topic_arn = f"arn:{partition}:sns:{region}:{account}:{topic_name}"
     sqs.set_queue_attributes(
-        QueueUrl=queue_url, Attributes={"Policy": json.dumps(only_from(topic_arn, queue_arn))}
+        QueueUrl=queue_url, Attributes={"Policy": json.dumps(queue_policy(topic_arn, queue_arn))}
     )
     sns.create_topic(Name=topic_name)
     subscription_arn = sns.subscribe(
@@ -63,16 +65,19 @@ def create_resources() -> None:
     print(f"created: topic {topic_arn}, queue {queue_arn}, dead-letter queue {dead_letter_arn}", flush=True)
 
 
-def create_queue(sqs: Any, name: str, attributes: dict[str, str]) -> tuple[str, str]:
-    """Create the queue, or change the one that exists: CreateQueue alone refuses other attributes."""
+def create_or_update_queue(sqs: Any, name: str, attributes: dict[str, str]) -> tuple[str, str]:
+    """Return the queue's URL and ARN.
+
+    The attributes are set in a second call, because CreateQueue fails for a queue that exists with others.
+    """
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     return url, arn
 
 
-def only_from(topic_arn: str, queue_arn: str) -> dict[str, Any]:
-    """Return the policy that lets this topic, and no other, send to the queue ("Fanout to SQS", AWS)."""
+def queue_policy(topic_arn: str, queue_arn: str) -> dict[str, Any]:
+    """Return the policy that allows only this topic to send to the queue ("Fanout to SQS", AWS)."""
     return {
         "Version": "2012-10-17",
         "Statement": [

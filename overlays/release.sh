@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Deploys an overlay with the images of one registry and one tag: release.sh OVERLAY REGISTRY TAG
-# `make release` runs it. It writes both into a copy, so that a release leaves no trace in the work tree.
+# Deploys an overlay with the images of a registry and tag: release.sh OVERLAY REGISTRY TAG
+# `make release` runs it. It edits a copy of the manifests, so that the work tree does not change.
 set -euo pipefail
 overlay=$1 registry=$2 tag=$3
 cd "$(dirname "$0")/.."

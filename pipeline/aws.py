@@ -1,7 +1,7 @@
-"""AWS access: one way to make a client, to find the topic and the queue, and to publish.
+"""AWS access: clients, the topic, and the URL of a queue.
 
-Nothing here knows whether it talks to an emulator or to AWS: boto3 reads AWS_ENDPOINT_URL, AWS_REGION and
-the keys from the environment ("Configuration and credential file settings", AWS SDKs).
+The code is the same for an emulator and for AWS: boto3 reads AWS_ENDPOINT_URL, AWS_REGION and the keys from
+the environment ("Configuration and credential file settings", AWS SDKs).
 """
 
 import os
@@ -24,39 +24,39 @@ if TYPE_CHECKING:
     Attributes = Mapping[str, MessageAttributeValueTypeDef]  # message attributes, as boto3 takes them
 
 # "PublishBatch", AWS: ten entries, and 256 KiB for all of them together.
-LARGEST_BATCH = 10
-LARGEST_BATCH_BYTES = 256 * 1024
-# The message attributes that every message is sent with, for filter policies.
+MAX_BATCH = 10
+MAX_BATCH_BYTES = 256 * 1024
+# Message attributes that every message is sent with, for filter policies.
 OWN_ATTRIBUTES = ("type", "source")
 NO_ATTRIBUTES: "Attributes" = MappingProxyType({})
-LONG_POLL_SECONDS = 20  # the most there is ("Amazon SQS long polling", AWS)
+LONG_POLL_SECONDS = 20  # the maximum ("Amazon SQS long polling", AWS)
 
-REQUESTS = Counter("fanout_aws_requests", "Requests to AWS, the repeated ones included", ["operation"])
+REQUESTS = Counter("fanout_aws_requests", "Requests to AWS, retries included", ["operation"])
 
 
 class TopicNotFound(BotoCoreError):
-    """The topic does not exist, or not yet."""
+    """The topic does not exist (yet)."""
 
     fmt = "SNS topic {name} does not exist"
 
 
 def sns_client(read_timeout: float = 10) -> "SNSClient":
-    """Make an SNS client; ends the process with one line if the AWS_* variables make none."""
+    """Return an SNS client. Exits with one line if the AWS_* variables are not valid."""
     return _client("sns", read_timeout)  # type: ignore[no-any-return]
 
 
 def sqs_client(read_timeout: float) -> "SQSClient":
-    """Make an SQS client; ends the process with one line if the AWS_* variables make none.
+    """Return an SQS client. Exits with one line if the AWS_* variables are not valid.
 
-    `read_timeout` must outlast the longest poll.
+    `read_timeout`, in seconds, must be longer than the longest poll.
     """
     return _client("sqs", read_timeout)  # type: ignore[no-any-return]
 
 
 def _client(service: str, read_timeout: float) -> Any:
-    # boto3 alone reads only AWS_DEFAULT_REGION; AWS_REGION is what every other SDK, EKS and ECS set.
+    # boto3 reads only AWS_DEFAULT_REGION; every other SDK, EKS and ECS use AWS_REGION.
     region = os.environ.get("AWS_REGION") or None
-    make: Any = boto3.client  # its types want the service's name as a literal
+    make: Any = boto3.client  # its types require the name of the service as a literal
     try:
         client = make(service, region_name=region, config=_config(read_timeout))
     except (BotoCoreError, ValueError) as error:
@@ -70,24 +70,24 @@ def _count_request(event_name: str, **_: object) -> None:
 
 
 def _config(read_timeout: float) -> Config:
-    # Retries are the callers': they log, count and stop them. Two attempts here only cover a connection
-    # that went stale in the pool.
+    # Callers retry: they log and count retries and can stop them. The second attempt here is for a pooled
+    # connection that went stale.
     return Config(
         connect_timeout=3,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": 2},
         max_pool_connections=50,
-        # Both are worked out anew for every request otherwise: a sixth of its CPU time.
+        # Computed anew for every request otherwise, which takes a sixth of its CPU time.
         user_agent="fanout",
         parameter_validation=False,
     )
 
 
 class Topic:
-    """An SNS topic by name, looked up at its first use."""
+    """An SNS topic by name, looked up when it is first used."""
 
     def __init__(self, sns: "SNSClient", name: str) -> None:
-        """Keep the client; nothing is asked of AWS yet."""
+        """Keep the client; send no request yet."""
         self.name = name
         self._sns = sns
         self._arn: str | None = None
@@ -104,16 +104,16 @@ class Topic:
         return self._arn
 
     def check(self) -> None:
-        """Return if the topic is there now; raise what boto3 raises if not."""
+        """Return if the topic exists. Raises what boto3 raises if not."""
         self._sns.get_topic_attributes(TopicArn=self.arn)
 
     def publish(
         self, messages: Sequence[Message], attributes: "Attributes" = NO_ATTRIBUTES
     ) -> list[tuple[Message, str]]:
-        """Publish up to ten messages in one request; return those AWS refused, each with its reason.
+        """Publish up to ten messages in one request; return those that AWS refused, each with the reason.
 
-        Each is sent with these attributes, besides OWN_ATTRIBUTES. Raises what boto3 raises when the request
-        as a whole fails: then none is known to be published.
+        Each message is sent with these attributes and OWN_ATTRIBUTES. Raises what boto3 raises if the whole
+        request fails: then none is known to be published.
         """
         answer = self._sns.publish_batch(
             TopicArn=self.arn,

@@ -1,8 +1,8 @@
 """Health: one endpoint, `GET /health`, for both probes of Kubernetes ("Configure Liveness, Readiness and
 Startup Probes").
 
-Liveness asks whether the service's own loops still turn, and nothing else: a restart does not mend a broken
-AWS or database, but it does mend a loop that hangs. Readiness (`?probe=readiness`) asks the dependencies too.
+Liveness checks only that the service's own loops still turn: a restart repairs a loop that hangs, but not AWS
+or a database. Readiness (`?probe=readiness`) checks the dependencies too.
 """
 
 import json
@@ -28,7 +28,7 @@ access_log = logging.getLogger("access")
 class Health:
     """The state of one service. Loops report to it from their threads; probes read it from others.
 
-    `checks` maps the name of a dependency to a call that returns if it works and raises if not.
+    `checks` maps the name of each dependency to a call that returns if it works and raises if not.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Health:
         checks: Mapping[str, Callable[[], None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Watch the start from now on, and each loop from its first sign on."""
+        """Watch the start from now on, and each loop from its first report."""
         self._stall_seconds = stall_seconds
         self._checks = checks
         self._clock = clock
@@ -47,27 +47,27 @@ class Health:
         self._draining = threading.Event()
 
     def beat(self, loop: str) -> None:
-        """Note that this loop has just completed a turn, or waits for a dependency on purpose."""
+        """Report that this loop has completed a turn, or waits for a dependency on purpose."""
         self._beats[loop] = self._clock()
         if loop != START:
             self._beats.pop(START, None)
 
     def doing(self, loop: str, what: str) -> None:
-        """Note what this loop is at; no sign of life, but the reason names it if none follows."""
+        """Report what this loop is doing. This is no beat; the reason of a stall names it."""
         self._doing[loop] = what
         if loop not in self._beats:
             self.beat(loop)
 
     def fail(self, loop: str, reason: str) -> None:
-        """Note that this loop has ended and will not turn again."""
+        """Report that this loop has ended and will not turn again."""
         self._died[loop] = reason
 
     def drain(self) -> None:
-        """Fail readiness from now on: the service is stopping."""
+        """Fail readiness from now on, because the service is stopping."""
         self._draining.set()
 
     def liveness(self) -> Answer:
-        """200 while every loop turns, 503 with the reason when one has stalled or died."""
+        """Return 200 while every loop turns, 503 with the reason when one has stalled or died."""
         for loop, reason in self._died.copy().items():
             return _down(f"{loop} {reason}")
         now = self._clock()
@@ -78,7 +78,7 @@ class Health:
         return {"status": "UP!"}, 200
 
     def readiness(self) -> Answer:
-        """200 if the service is alive, not draining, and every dependency works."""
+        """Return 200 if the service is alive, not draining, and every dependency works."""
         body, status = self.liveness()
         checks = {name: _outcome(check) for name, check in self._checks.items()}
         failed = [name for name, outcome in checks.items() if outcome != "ok"]
@@ -102,7 +102,7 @@ def _outcome(check: Callable[[], None]) -> str:
 
 
 def health_blueprint(health: Health) -> Blueprint:
-    """Return `GET /health` and `GET /metrics` as every service has them."""
+    """Return `GET /health` and `GET /metrics`, which every service has."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/metrics")
@@ -122,7 +122,7 @@ def health_blueprint(health: Health) -> Blueprint:
 
 
 def serve_health(health: Health, host: str, port: int) -> None:
-    """Answer probes from a thread, for a service that serves nothing else. Ends the process if it cannot."""
+    """Answer probes from a thread, in a service without another server. Exits if the port is taken."""
     app = Flask("health")
     app.register_blueprint(health_blueprint(health))
     answer_problems_as_documents(app)

@@ -1,7 +1,7 @@
 """Logs: one line per fact on standard output, JSON for machines or text for people.
 
-The words of a line are fixed ("published", "stored"); what varies is in fields (`message_id`, `seq`), so
-that one search for a message id follows it through producer, consumer and viewer.
+The text of a line is fixed ("published", "stored") and the values are in fields (`message_id`, `seq`), so
+that a search for one message id follows it through producer, consumer and viewer.
 """
 
 import logging
@@ -14,14 +14,14 @@ from pipeline.settings import Settings
 
 
 def set_up_logging(service: str, settings: Settings) -> None:
-    """Send every log record of this process to standard output, marked with the name of the service."""
+    """Write every log record of this process to standard output, with the name of the service."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_TextFormatter() if settings.log_format == "text" else _json_formatter(service))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    # These announce every connection and endpoint; what matters of that, their callers log.
+    # These log every connection and endpoint; callers log what matters of it.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    # What no line shows need not be found out for each ("Logging HOWTO", Optimization).
+    # No line shows these ("Logging HOWTO", Optimization).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
@@ -37,7 +37,7 @@ def _json_formatter(service: str) -> logging.Formatter:
 
 
 class _JsonFormatter(JsonFormatter):
-    """The library's, with an encoder that is made once, not for every line."""
+    """The library's formatter, with one encoder for all lines."""
 
     _encode = staticmethod(JsonEncoder().encode)
 
@@ -46,7 +46,7 @@ class _JsonFormatter(JsonFormatter):
 
 
 class _TextFormatter(logging.Formatter):
-    """`12:03:07.412 INFO    stored  seq=41 message_id=…`: the same fields as in JSON, behind the words."""
+    """`12:03:07.412 INFO    stored  seq=41 message_id=…`: the same fields as in JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = merge_record_extra(record, {}, reserved=RESERVED_ATTRS)

@@ -1,7 +1,7 @@
 """The message: what is published, stored and shown.
 
 On the wire it is a CloudEvents 1.0 JSON document in structured mode ("JSON Event Format for CloudEvents").
-Whatever else arrives on the queue becomes a message too: nothing is dropped for its shape.
+Anything else that arrives on the queue becomes a message too: none is dropped because of its format.
 """
 
 import base64
@@ -17,26 +17,26 @@ from typing import Any
 GREETING = "fanout.greeting"
 TEXT = "fanout.text"
 
-# Message attribute under which a redrive sends the id of a text, which SQS would otherwise name anew.
+# Message attribute in which a redrive sends the id of a text, to which SQS would otherwise give a new one.
 ORIGINAL_ID = "fanout-original-id"
 
-# CloudEvents attribute of a copy: source and id of its original, with a space between.
+# CloudEvents attribute of a copy: source and id of its original, separated by a space.
 COPY_OF = "fanoutcopyof"
 
 PREVIEW_LENGTH = 200
-LARGEST_BIGINT = 2**63 - 1
+MAX_BIGINT = 2**63 - 1
 
 
 class NotACloudEvent(ValueError):
-    """The document lacks what CloudEvents 1.0 requires; the text says what."""
+    """The document is not a CloudEvent 1.0; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`source` and `id` together identify it (CloudEvents, "id"); `time` is when it was published, in UTC.
+    """A message. `source` and `id` together identify it (CloudEvents, "id").
 
-    `body` is the document exactly as published and `data` what it carries, as parsed JSON or as text.
-    `copy_of` names its original (see COPY_OF), if it is a copy.
+    `time` is when it was published, in UTC. `body` is the text exactly as published, `data` its payload as
+    parsed JSON or as text. `copy_of` names its original (see COPY_OF) if it is a copy.
     """
 
     source: str
@@ -49,27 +49,27 @@ class Message:
 
     @property
     def identity(self) -> bytes:
-        """Equal for two messages exactly if source and id are: a key of 32 bytes, however long those are."""
+        """A key of 32 bytes: equal for two messages exactly if source and id are equal."""
         return hashlib.sha256(json.dumps([self.source, self.id]).encode()).digest()
 
     @property
     def preview(self) -> str:
-        """The beginning of what a person would call its text."""
+        """The first characters of its text: of `text` in its data, else of the data."""
         data = self.data
         text = data.get("text") if isinstance(data, dict) else data
         return (text if isinstance(text, str) else to_json(data))[:PREVIEW_LENGTH]
 
     @property
     def color(self) -> str | None:
-        """`#rrggbb` if its data names one."""
+        """The `color` in its data, as `#rrggbb`, or None."""
         color = self.data.get("color") if isinstance(self.data, dict) else None
         return color if isinstance(color, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", color) else None
 
     @property
     def sequence(self) -> int | None:
-        """Its number as its source counts, if its data has one."""
+        """The `sequence` in its data, a number that its source counts, or None."""
         number = self.data.get("sequence") if isinstance(self.data, dict) else None
-        fits = isinstance(number, int) and not isinstance(number, bool) and abs(number) <= LARGEST_BIGINT
+        fits = isinstance(number, int) and not isinstance(number, bool) and abs(number) <= MAX_BIGINT
         return number if fits else None
 
 
@@ -77,10 +77,12 @@ class Message:
 class Delivery:
     """One receipt of a message from SQS ("ReceiveMessage", AWS).
 
-    `message_id` is SQS's, `receipt_handle` is what deletes it, `receive_count` is 1 the first time.
+    `queue` is the name of the queue that delivered it, `message_id` is SQS's, `receipt_handle` is what
+    deletes it, `receive_count` is 1 the first time.
     """
 
     message: Message
+    queue: str
     message_id: str
     receipt_handle: str
     receive_count: int
@@ -90,7 +92,7 @@ class Delivery:
 
 
 def new_message(source: str, type: str, data: Mapping[str, Any]) -> Message:  # noqa: A002 - CloudEvents' word
-    """Make a message to publish now, with an id of its own."""
+    """Return a message to publish now, with a new id."""
     now = datetime.now(UTC)
     event = {
         "specversion": "1.0",
@@ -105,9 +107,9 @@ def new_message(source: str, type: str, data: Mapping[str, Any]) -> Message:  # 
 
 
 def message_from_event(event: Any, published: datetime, body: str | None = None) -> Message:
-    """Take a parsed CloudEvent; `published` serves where it has no usable time of its own.
+    """Return the message of a parsed CloudEvent; `published` is its time if the event has no valid one.
 
-    `body` is the text it was parsed from, kept as it is. Raises NotACloudEvent.
+    `body` is the text that it was parsed from. Raises NotACloudEvent.
     """
     if not isinstance(event, dict):
         raise NotACloudEvent("a CloudEvent is a JSON object")
@@ -115,7 +117,7 @@ def message_from_event(event: Any, published: datetime, body: str | None = None)
         raise NotACloudEvent('specversion must be "1.0"')
     for name in ("id", "source", "type"):
         if not isinstance(event.get(name), str) or not event[name]:
-            raise NotACloudEvent(f"{name} must be a text that is not empty")
+            raise NotACloudEvent(f"{name} is required")
     return Message(
         source=event["source"],
         id=event["id"],
@@ -128,9 +130,9 @@ def message_from_event(event: Any, published: datetime, body: str | None = None)
 
 
 def message_from_body(body: str, *, text_id: str, text_source: str, published: datetime) -> Message:
-    """Take whatever was sent: a CloudEvent or any other text, by itself or inside an SNS notification.
+    """Return the message of an SQS body: a CloudEvent or any other text, alone or in an SNS notification.
 
-    Text has no identity of its own: it gets `text_source` and `text_id`, or the id in its notification.
+    A text has no identity of its own: it gets `text_source` and `text_id`, or the id in its notification.
     """
     document = _parse_json(body)
     if _is_notification(document):
@@ -143,13 +145,13 @@ def message_from_body(body: str, *, text_id: str, text_source: str, published: d
 
 
 def has_own_identity(body: str) -> bool:
-    """Tell whether what was sent names itself, so that it stays the same message when it is sent anew."""
+    """Return whether the body contains its identity, so that it stays the same message when sent again."""
     document = _parse_json(body)
     return _is_notification(document) or _is_event(document)
 
 
 def read_data(body: str) -> Any:
-    """Return what a stored document carries: a CloudEvent's data, other JSON as it is, else the text."""
+    """Return the payload of a stored body: a CloudEvent's data, other JSON as it is, else the text."""
     document = _parse_json(body)
     try:
         return message_from_event(document, datetime.now(UTC), body).data
@@ -158,7 +160,7 @@ def read_data(body: str) -> Any:
 
 
 def read_copy_of(body: str) -> str | None:
-    """Return which message a stored document says that it is a copy of (see COPY_OF)."""
+    """Return the message that a stored body names as its original (see COPY_OF), or None."""
     try:
         return message_from_event(_parse_json(body), datetime.now(UTC), body).copy_of
     except NotACloudEvent:
@@ -166,20 +168,20 @@ def read_copy_of(body: str) -> str | None:
 
 
 def to_json(value: Any) -> str:
-    """Return compact JSON, readable wherever the text can be written in UTF-8 at all."""
+    """Return compact JSON, without escapes if it can be encoded in UTF-8."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text if _is_utf8(text) else json.dumps(value, separators=(",", ":"))
 
 
 def storable(text: str) -> str:
-    r"""Return the text as PostgreSQL can hold it: NUL and lone surrogates written out as \u0000, \ud800."""
-    if text.isascii() and "\x00" not in text:  # nearly always, and this is called for every word
+    r"""Return the text in a form that PostgreSQL can hold: NUL and lone surrogates become \u0000, \ud800."""
+    if text.isascii() and "\x00" not in text:  # the common case of what is called for every word
         return text
     return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
 
 
 def attribute_text(value: Mapping[str, Any]) -> str:
-    """Return an SQS message attribute as text; a binary one, which boto3 has decoded, in base64."""
+    """Return an SQS message attribute as text; a binary one in base64."""
     if "StringValue" in value:
         return str(value["StringValue"])
     binary = value.get("BinaryValue", "")
@@ -199,7 +201,7 @@ def _data(document: Any, body: str) -> Any:
 
 
 def _is_notification(document: Any) -> bool:
-    """Tell whether raw delivery is off ("Amazon SNS message formats", AWS)."""
+    """Return whether this is an envelope of SNS, without raw delivery ("Amazon SNS message formats", AWS)."""
     return (
         isinstance(document, dict)
         and document.get("Type") == "Notification"
@@ -209,7 +211,7 @@ def _is_notification(document: Any) -> bool:
 
 
 def _parse_json(text: str) -> Any:
-    """Return the value, or None where the text is not JSON or nests deeper than Python follows."""
+    """Return the value, or None if the text is not JSON or nests deeper than Python can parse."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -221,7 +223,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _parse_time(value: Any) -> datetime | None:
-    """Return an RFC 3339 time in UTC; None where it is not one, or lies outside Python's years."""
+    """Return an RFC 3339 time in UTC, or None if it is not one or outside the years of Python."""
     try:
         time = datetime.fromisoformat(value)
         return time.astimezone(UTC) if time.tzinfo else None

@@ -1,7 +1,7 @@
-"""Waiting for AWS and for the database: exponential, jittered, without end while the process should run.
+"""Retries of AWS and the database: exponential back-off with jitter, for as long as the process runs.
 
-Neither is ever given up on: a restart would not mend them. The log says when something went away, when the
-reason changed and when it came back, once for all who wait for it, and not for every attempt in between.
+A restart would not repair either, so neither is given up. The log says when one went away, when the reason
+changed and when it came back: once for all threads that wait for it, not once for each attempt.
 """
 
 import logging
@@ -18,22 +18,28 @@ from botocore.parsers import ResponseParserError
 
 from pipeline.stopping import Stopped
 
-# The last is what a gateway in between says in its own words, such as a page of HTML.
+# The last is raised for an answer that is not AWS's, such as the HTML page of a gateway.
 AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
-DATABASE_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
+# A missing table or column is an outage, too: the schema is not created yet, or of another release.
+DATABASE_ERRORS = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+)
 
 FIRST_WAIT_SECONDS = 0.25
-LONGEST_WAIT_SECONDS = 5.0  # what has come back is noticed within this time
+MAX_WAIT_SECONDS = 5.0  # a dependency that is back is noticed within this time
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 
 class Dependency:
-    """Something a service cannot do without, as its log speaks of it; shared by all threads that use it."""
+    """AWS or the database, as the log names it; shared by all threads that use it."""
 
     def __init__(self, name: str) -> None:
-        """It is taken to be there until a call has failed twice in a row."""
+        """Assume that it works until a call has failed twice in a row."""
         self._name = name
         self._lock = threading.Lock()
         self._reason: str | None = None
@@ -41,11 +47,11 @@ class Dependency:
 
     @property
     def reason(self) -> str | None:
-        """Why it is away; None while it is taken to be there."""
+        """Why it is away; None while it works, as far as is known."""
         return self._reason
 
     def failed(self, error: BaseException | None) -> None:
-        """Log why it is away, unless that is known."""
+        """Log why it is away, unless the reason is known."""
         reason = explain(error)
         with self._lock:
             if self._reason is None:
@@ -73,11 +79,11 @@ def retry_until_stopped(
     stop: threading.Event,
     beat: Callable[[], None],
 ) -> Result:
-    """Return what `call` returns, repeating it for as long as it raises one of `errors`.
+    """Return what `call` returns; repeat it as long as it raises one of `errors`.
 
-    `beat` is called before each wait: waiting for a broken dependency is not a stall. Raises `Stopped` if
-    `stop` is set and the call failed, which also ends a wait at once; a first attempt is always made, so that
-    a stopping service can finish what it holds.
+    `beat` is called before each wait: waiting for a dependency is not a stall. Setting `stop` ends a wait at
+    once; if the call has failed, `Stopped` is raised. The first attempt is always made, so that a stopping
+    service can finish what it holds.
     """
     try:
         result = call()
@@ -100,7 +106,7 @@ def retry_until_stopped(
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(errors),
-        wait=tenacity.wait_random_exponential(multiplier=2 * FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
+        wait=tenacity.wait_random_exponential(multiplier=2 * FIRST_WAIT_SECONDS, max=MAX_WAIT_SECONDS),
         stop=tenacity.stop_when_event_set(stop),
         sleep=tenacity.sleep_using_event(stop),
         before_sleep=before_wait,
@@ -113,7 +119,7 @@ def retry_until_stopped(
 
 
 def explain(error: BaseException | None) -> str:
-    """Return the error as one line for a person."""
+    """Return the error as one line of text."""
     text = " ".join(str(error).split())
     return text or type(error).__name__
 

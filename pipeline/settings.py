@@ -1,4 +1,4 @@
-"""Settings: environment variables, read once at start, checked before anything else happens."""
+"""Settings, read from environment variables once at the start and checked before anything else happens."""
 
 from typing import Annotated, Literal, TypeVar
 
@@ -12,16 +12,18 @@ ResourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}$"
 
 
 class Settings(BaseSettings):
-    """What every service is told. AWS access is not here: boto3 reads the SDK's own AWS_* variables."""
+    """Settings of every service. boto3 reads the AWS_* variables of the SDK itself."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="address to listen on; the images set 0.0.0.0")
     port: Port = Field(5000, description="port of /health and, on the viewer, of the page and the API")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level logged")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="lowest level logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`"
+    )
     log_format: Literal["json", "text"] = Field("json", description="`json` for machines, `text` for people")
     stall_seconds: Seconds = Field(
-        60, description="seconds without a completed turn of the service's loop until liveness fails"
+        60, description="seconds that a loop of the service may go without progress before liveness fails"
     )
 
     @field_validator("log_level", mode="before")
@@ -31,15 +33,17 @@ class Settings(BaseSettings):
 
 
 class TopicSettings(Settings):
-    """Of the services that publish."""
+    """Settings of the services that publish."""
 
     topic_name: ResourceName = Field("broadcasts", description="SNS topic to publish to")
 
 
 class DatabaseSettings(Settings):
-    """Of the services that read or write the store."""
+    """Settings of the services that use the store."""
 
-    database_url: SecretStr = Field(description="PostgreSQL, as `postgresql://user:password@host/database`")
+    database_url: SecretStr = Field(
+        description="PostgreSQL database, as `postgresql://user:password@host/database`"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -53,7 +57,7 @@ AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
 def load_settings(settings: type[AnySettings]) -> AnySettings:
-    """Read `settings` from the environment, or end the process with one line for each wrong variable."""
+    """Return the settings from the environment. Exits with one line for each variable that is wrong."""
     try:
         return settings()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Stopping: SIGTERM and SIGINT become one event that every wait of a service listens to."""
+"""Stopping: SIGTERM and SIGINT set one event, which every wait of a service watches."""
 
 import os
 import signal
@@ -7,11 +7,12 @@ from types import FrameType
 
 
 class Stopped(Exception):
-    """A wait ended because the process was asked to stop, not because what it waited for happened."""
+    """A wait ended because the process is stopping."""
 
 
 def stop_on_signals(*, second_ends: bool = True) -> threading.Event:
-    """Return an event that the first SIGTERM or SIGINT sets; a second one may end the process at once.
+    """Return an event that the first SIGTERM or SIGINT sets. With `second_ends`, a second one ends the
+    process at once.
 
     Kubernetes sends SIGTERM, then SIGKILL after `terminationGracePeriodSeconds` (Kubernetes, "Pod
     Lifecycle"); Ctrl-C sends SIGINT.

@@ -1,4 +1,4 @@
-"""The producer's wiring: settings, logs, topic, health, then publish until asked to stop."""
+"""The producer's entry point: reads the settings, sets up logs and health, publishes until stopped."""
 
 import contextlib
 import logging
@@ -8,7 +8,7 @@ from pipeline.health import Health, serve_health
 from pipeline.logs import set_up_logging
 from pipeline.settings import load_settings
 from pipeline.stopping import Stopped, stop_on_signals
-from producer.publish import Publisher, greetings, publish_at_random, publish_steadily
+from producer.publish import Publisher, greetings, publish_at_random_intervals, publish_at_steady_rate
 from producer.settings import ProducerSettings
 
 log = logging.getLogger("producer")
@@ -28,14 +28,14 @@ def main() -> None:
     publisher = Publisher(topic, stop, beat=lambda: health.beat("publishing"))
     with contextlib.suppress(Stopped):
         if settings.rate_per_second is None:
-            publish_at_random(
+            publish_at_random_intervals(
                 publisher,
                 greetings(settings.message),
                 settings.min_interval_seconds,
                 settings.max_interval_seconds,
             )
         else:
-            publish_steadily(publisher, greetings(settings.message), settings.rate_per_second)
+            publish_at_steady_rate(publisher, greetings(settings.message), settings.rate_per_second)
     log.info("stopped")
 
 

@@ -1,4 +1,4 @@
-"""Publishing: when, what, and what to do when AWS does not take it."""
+"""Publishing: what to publish, at what pace, and how to retry what AWS refuses."""
 
 import colorsys
 import contextlib
@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from pipeline.aws import LARGEST_BATCH, LARGEST_BATCH_BYTES, Topic
+from pipeline.aws import MAX_BATCH, MAX_BATCH_BYTES, Topic
 from pipeline.message import GREETING, Message, new_message
 from pipeline.retry import AWS_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
@@ -20,28 +20,29 @@ from producer import metrics
 log = logging.getLogger(__name__)
 
 GOLDEN_RATIO = 0.618034
-# Of a steady rate: how long a message may wait for others to share its request, and how far the rate may fall
-# behind before what is missing is left out.
-LONGEST_GATHERING_SECONDS = 0.1
-LONGEST_DELAY_SECONDS = 1.0
+# At a steady rate: how long a message may wait for others to fill its batch, and how far publishing may fall
+# behind before the overdue messages are skipped.
+MAX_BATCHING_SECONDS = 0.1
+MAX_LAG_SECONDS = 1.0
 
 
 class PublishRefused(Exception):
-    """AWS answered, but did not take every message of the batch."""
+    """SNS refused some messages of a batch."""
 
 
 class Publisher:
-    """Publishes messages until AWS has accepted each; what is logged as published was accepted."""
+    """Publishes messages, retrying until SNS has accepted each; only then is it logged as published."""
 
     def __init__(self, topic: Topic, stop: threading.Event, beat: Callable[[], None]) -> None:
-        """`beat` is called at each turn: the sign of life."""
+        """`beat` is called regularly while publishing and waiting, to show that the loop is alive."""
         self._topic, self._stop, self._beat = topic, stop, beat
         self._aws = Dependency("SNS")
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Publish all of them; raises Stopped if it had to give up because the process stops.
+        """Publish all messages; raises Stopped if the process stops before SNS has accepted them.
 
-        A message that may or may not have been taken is sent again with the same id: the store keeps one.
+        After a failed request it is unknown which messages were accepted. They are sent again with the same
+        ids, so the store keeps one of each.
         """
         for batch in _split(messages):
             retry_until_stopped(
@@ -53,7 +54,7 @@ class Publisher:
             )
 
     def _publish_batch(self, waiting: list[Message]) -> None:
-        """Publish once; `waiting` is left with what was refused."""
+        """Send one request, and remove the accepted messages from `waiting`."""
         with metrics.PUBLISHING.time(), _counting_attempts():
             refused = self._topic.publish(waiting)
         left = {message.id for message, _ in refused}
@@ -70,7 +71,7 @@ class Publisher:
             raise PublishRefused(refused[0][1])
 
     def wait(self, seconds: float) -> None:
-        """Wait, showing signs of life; raises Stopped if the process is asked to stop."""
+        """Wait, calling `beat` every second; raises Stopped if the process is asked to stop."""
         deadline = time.monotonic() + seconds
         while True:
             self._beat()
@@ -92,7 +93,10 @@ def _counting_attempts() -> Iterator[None]:
 
 
 def greetings(text: str) -> Iterator[Message]:
-    """Yield greetings to publish now, numbered from 1, each in a color well apart from the one before."""
+    """Yield greetings numbered from 1, each in a color that differs clearly from the one before.
+
+    A greeting is dated when it is generated, so take it when it is due.
+    """
     source = f"/producer/{socket.gethostname()}"
     for sequence in itertools.count(1):
         red, green, blue = colorsys.hls_to_rgb(sequence * GOLDEN_RATIO % 1, 0.68, 0.85)
@@ -100,38 +104,38 @@ def greetings(text: str) -> Iterator[Message]:
         yield new_message(source, GREETING, {"text": text, "sequence": sequence, "color": color})
 
 
-def publish_at_random(
-    publisher: Publisher, messages: Iterator[Message], shortest: float, longest: float
+def publish_at_random_intervals(
+    publisher: Publisher, messages: Iterator[Message], min_seconds: float, max_seconds: float
 ) -> None:
-    """Publish one message, wait from `shortest` to `longest` seconds, and so on until stopped."""
+    """Publish messages one by one, `min_seconds` to `max_seconds` apart, until stopped."""
     for message in messages:
         publisher.publish([message])
-        publisher.wait(random.uniform(shortest, longest))
+        publisher.wait(random.uniform(min_seconds, max_seconds))
 
 
-def publish_steadily(publisher: Publisher, messages: Iterator[Message], rate: float) -> None:
-    """Publish `rate` messages a second until stopped, in as few requests as that allows.
+def publish_at_steady_rate(publisher: Publisher, messages: Iterator[Message], rate: float) -> None:
+    """Publish `rate` messages a second until stopped, in batches where the rate allows.
 
-    What fell due while AWS was away is not made up for afterwards: a steady rate is not a burst.
+    Messages that fell due during an outage are skipped: catching up would be a burst.
     """
-    until_full_batch = min((LARGEST_BATCH - 1) / rate, LONGEST_GATHERING_SECONDS)
+    until_full_batch = min((MAX_BATCH - 1) / rate, MAX_BATCHING_SECONDS)
     due = time.monotonic()
     while True:
         now = time.monotonic()
-        due = max(due, now - LONGEST_DELAY_SECONDS)
-        count = min(LARGEST_BATCH, 1 + int((now - due) * rate))
+        due = max(due, now - MAX_LAG_SECONDS)
+        count = min(MAX_BATCH, 1 + int((now - due) * rate))
         publisher.publish(list(itertools.islice(messages, count)))
         due += count / rate
         publisher.wait(due + until_full_batch - time.monotonic())
 
 
 def _split(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    """Yield the messages in batches that one request may hold."""
+    """Split the messages into batches within the limits of one request."""
     batch: list[Message] = []
     size = 0
     for message in messages:
         added = len(message.body.encode()) + len(message.type.encode()) + len(message.source.encode()) + 64
-        if batch and (len(batch) == LARGEST_BATCH or size + added > LARGEST_BATCH_BYTES):
+        if batch and (len(batch) == MAX_BATCH or size + added > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(message)

@@ -1,4 +1,4 @@
-"""What the producer is told by its environment."""
+"""The producer's settings, read from environment variables."""
 
 from typing import Annotated
 
@@ -10,19 +10,19 @@ Interval = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
 class ProducerSettings(TopicSettings):
-    """Either a random interval between messages, or a steady rate."""
+    """A random interval between greetings, or a steady rate."""
 
     message: str = Field(
-        # SNS takes 256 KiB, and a character is up to four bytes.
+        # An SNS message has at most 256 KiB, and a character up to four bytes.
         "Hello world",
         min_length=1,
         max_length=60_000,
         description="text of each greeting",
     )
-    min_interval_seconds: Interval = Field(1, description="least seconds between two greetings")
-    max_interval_seconds: Interval = Field(10, description="most seconds between two greetings")
+    min_interval_seconds: Interval = Field(1, description="minimum seconds between two greetings")
+    max_interval_seconds: Interval = Field(10, description="maximum seconds between two greetings")
     rate_per_second: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
-        None, description="greetings a second, steadily, instead of random intervals"
+        None, description="greetings per second; set it for a steady rate instead of random intervals"
     )
 
     @model_validator(mode="after")

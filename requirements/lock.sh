@@ -1,5 +1,5 @@
 #!/usr/bin/env sh
-# Locks the requirements from the lists in pyproject.toml, with hashes, for every platform and Python >= 3.11.
+# Locks the requirements listed in pyproject.toml, with hashes, for all platforms and Python 3.11 or newer.
 set -eu
 cd "$(dirname "$0")/.."
 lock() {
@@ -17,5 +17,5 @@ any services.txt
 any viewer.txt --constraint requirements/services.txt --group viewer
 any run.txt --constraint requirements/viewer.txt --group run
 any dev.txt --constraint requirements/run.txt --group dev
-# One Python only: its dependencies have no common solution for several.
+# For one Python version: no set of its dependencies satisfies several.
 lock localstack.txt --python-version 3.13 --exclude-newer 2026-03-10 --group localstack

@@ -1,8 +1,8 @@
 """The viewer's wiring: settings and logs in gunicorn's master process, everything else in its worker.
 
 One gevent worker holds thousands of open streams: each is a greenlet of some kilobytes, where a thread would
-be a megabyte. gevent replaces the blocking calls of the standard library when the worker starts, so what uses
-them (psycopg, boto3, flask) is imported only there, in `load`.
+take a megabyte. gevent replaces the blocking calls of the standard library when the worker starts, so modules
+that use them (psycopg, boto3, flask) are imported only then, in `load`.
 """
 
 import logging
@@ -28,12 +28,12 @@ class Viewer(BaseApplication):
     """The viewer under gunicorn."""
 
     def __init__(self, settings: ViewerSettings) -> None:
-        """Keep the settings; `run` starts the server and ends the process."""
+        """Keep the settings. `run` starts the server and does not return."""
         self._settings = settings
         super().__init__()
 
     def load_config(self) -> None:
-        """Tell gunicorn what it needs to know."""
+        """Set the options of gunicorn."""
         options = {
             "bind": f"{self._settings.host}:{self._settings.port}",
             "worker_class": "gevent",
@@ -41,7 +41,7 @@ class Viewer(BaseApplication):
             "worker_connections": self._settings.max_connections,
             "graceful_timeout": 3,
             "post_worker_init": self._set_up_worker,
-            "logger_class": "viewer.access.GunicornLogger",
+            "logger_class": "viewer.gunicorn_logging.GunicornLogger",
             "control_socket_disable": True,
         }
         if self._settings.tls_certfile:
@@ -51,47 +51,55 @@ class Viewer(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Wire the application together, in the worker."""
+        """Wire the application, in the worker."""
         from pipeline.aws import Topic, sns_client, sqs_client
         from pipeline.health import Health
-        from pipeline.samples import Samples
-        from pipeline.store import Store
+        from pipeline.store.migrate import check_schema, open_database
         from viewer.app import create_app
-        from viewer.queues import Queues
-        from viewer.redaction import RedactingStore
-        from viewer.sampler import Sampler
-        from viewer.tail import Tail
+        from viewer.aws.queue_inspection import Queues
+        from viewer.live.hub import Hub
+        from viewer.live.sampler import Sampler
+        from viewer.live.samples import Samples
+        from viewer.live.tail import Tail
+        from viewer.redaction import RedactingReader
 
         settings = self._settings
-        database_url = settings.database_url.get_secret_value()
-        fields = settings.redacted_fields
-        store = RedactingStore(database_url, fields) if fields else Store(database_url)
-        # AWS is needed for publishing only: what is stored can be seen without it.
-        health = Health(settings.stall_seconds, checks={"database": store.check})
         stop = threading.Event()
-        self._tail = Tail(store, stop, lambda: health.beat("tail"), settings.heartbeat_seconds)
-        self._health = health
-        threading.Thread(target=self._tail.run, name="tail", daemon=True).start()
+        database = open_database(settings.database_url.get_secret_value())
+        reader = RedactingReader(database, settings.redacted_fields)
         sqs = sqs_client(AWS_TIMEOUT_SECONDS)
-        sampler = Sampler(Samples(store), Queues(sqs, settings.queue_name), stop)
-        threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
         topic = Topic(sns_client(AWS_TIMEOUT_SECONDS), settings.topic_name)
-        return create_app(store, topic, sqs, tail=self._tail, health=health, settings=settings)
+        # Publishing needs AWS, but what is stored can be seen without it.
+        health = Health(settings.stall_seconds, checks={"database": lambda: check_schema(database)})
+        hub = Hub(reader, stop, settings.heartbeat_seconds)
+        tail = Tail(
+            database,
+            reader,
+            hub,
+            stop=stop,
+            beat=lambda: health.beat("tail"),
+            queue_name=settings.queue_name,
+        )
+        sampler = Sampler(Samples(database), Queues(sqs, settings.queue_name), stop)
+        threading.Thread(target=tail.run, name="tail", daemon=True).start()
+        threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
+        self._tail, self._health = tail, health
+        return create_app(database, reader, topic, sqs, hub=hub, tail=tail, health=health, settings=settings)
 
     def _set_up_worker(self, worker: Any) -> None:
-        """Say how this worker stops, and what it does not mind."""
+        """Set how this worker stops, and which errors it ignores."""
         import gevent
 
         def stop() -> None:
-            # Open streams end by themselves: gunicorn would wait for them in vain.
+            # Open streams end by themselves; gunicorn would only wait for them.
             self._health.drain()
             self._tail.stop()
             worker.alive = False
-            # A connection whose stream has ended would be kept for another request.
+            # Otherwise a connection would be kept open after its stream has ended.
             worker.cfg.set("keepalive", 0)
 
         gevent.signal_handler(signal.SIGTERM, stop)
-        # Whoever speaks no TLS, or hangs up in the middle of it, is not worth a traceback.
+        # A client that speaks no TLS, or hangs up in the handshake, is not worth a traceback.
         gevent.get_hub().NOT_ERROR += (ssl.SSLError,)
 
 
@@ -105,7 +113,7 @@ def main() -> None:
 
 
 def _allow_files(count: int) -> None:
-    """Ask for so many open files, or as many as there may be: on many a machine it is 1,024 unless asked."""
+    """Raise the limit of open files, often 1,024, to `count` or as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

@@ -8,23 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from pipeline.failures import DeadLetter, PastDelivery, WholeDeadLetter
 from pipeline.message import to_json
-from pipeline.search import EVERYTHING, Search
-from pipeline.store import Facets, NearMiss, Store, StoredMessage, Summary
-from viewer.queues import Waiting
+from pipeline.search.sql import EVERYTHING, Search
+from pipeline.store.connection import Database
+from pipeline.store.dead_letters import DeadLetter, PastDelivery, WholeDeadLetter
+from pipeline.store.reader import Facets, NearMiss, Reader, StoredMessage, Summary
+from viewer.aws.queue_inspection import Waiting
 
 MASK = "•••"
 AnySummary = TypeVar("AnySummary", bound=Summary)
 AnyLetter = TypeVar("AnyLetter", bound=DeadLetter)
 
 
-class RedactingStore(Store):
+class RedactingReader(Reader):
     """The store as those may see it who may not see some fields: `data.card`, `attr.token`."""
 
-    def __init__(self, database_url: str, fields: Sequence[str]) -> None:
+    def __init__(self, database: Database, fields: Sequence[str]) -> None:
         """`fields` are paths; an array adds nothing to a path."""
-        super().__init__(database_url)
+        super().__init__(database)
         self._mask = Mask(fields)
 
     def find(
@@ -35,29 +36,29 @@ class RedactingStore(Store):
         before: int | None = None,
         after: int | None = None,
     ) -> list[Summary]:
-        """See Store.find."""
+        """See Reader.find."""
         found = super().find(wanted, limit=limit, before=before, after=after)
         return [self._mask.summary(message) for message in found]
 
     def read(
         self, wanted: Search = EVERYTHING, *, limit: int, after: int, before: int | None = None
     ) -> list[StoredMessage]:
-        """See Store.read."""
+        """See Reader.read."""
         found = super().read(wanted, limit=limit, after=after, before=before)
         return [self._mask.whole(message) for message in found]
 
     def get(self, seq: int) -> StoredMessage | None:
-        """See Store.get."""
+        """See Reader.get."""
         message = super().get(seq)
         return message and self._mask.whole(message)
 
     def nearest(self, wanted: Search, *, limit: int, after: int | None = None) -> list[NearMiss]:
-        """See Store.nearest."""
+        """See Reader.nearest."""
         found = super().nearest(wanted, limit=limit, after=after)
         return [replace(miss, message=self._mask.summary(miss.message)) for miss in found]
 
     def facets(self, wanted: Search, *, most: int = 10_000, values: int = 10) -> Facets:
-        """See Store.facets."""
+        """See Reader.facets."""
         facets = super().facets(wanted, most=most, values=values)
         shown = {name: counts for name, counts in facets.values.items() if not self._mask.hides(name)}
         return replace(facets, values=shown)

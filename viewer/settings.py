@@ -1,4 +1,4 @@
-"""What the viewer is told by its environment."""
+"""The viewer's settings, read from environment variables."""
 
 import ssl
 from pathlib import Path
@@ -10,35 +10,36 @@ from pipeline.settings import DatabaseSettings, ResourceName, Seconds, TopicSett
 
 
 class ViewerSettings(DatabaseSettings, TopicSettings):
-    """One database to show, one topic to publish to."""
+    """The database to show, the topic to publish to, and who may access what."""
 
-    queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue to consume")
+    queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue of the consumer")
     peers: Annotated[
         str, StringConstraints(pattern=r"^$|^[a-z-]+=https?://[^,\s]+(,[a-z-]+=https?://[^,\s]+)*$")
     ] = Field(
-        "", description="the other services, such as `producer=http://host:5000,consumer=http://host:5000`"
+        "",
+        description="services whose health the page shows, such as `producer=http://host:5000,consumer=http://host:5000`",
     )
     viewer_token: SecretStr | None = Field(
-        None, description="who knows it may enter, by the login page or as a bearer token; unset: anybody"
+        None, description="access token, required by the page and the API; unset: no access control"
     )
-    read_only: bool = Field(False, description="`1` refuses publishing, deleting and redriving")
-    export: bool = Field(True, description="`off` refuses the export of searches as ndjson and CSV")
+    read_only: bool = Field(False, description="`1` disables publishing, deleting and redriving")
+    export: bool = Field(True, description="`off` disables the export of searches as ndjson and CSV")
     redact: Annotated[
         str, StringConstraints(pattern=r"^$|^(data|attr)(\.[^.,]+)+(,(data|attr)(\.[^.,]+)+)*$")
-    ] = Field("", description="fields masked wherever they are shown, such as `data.card,attr.token`")
+    ] = Field("", description="fields to mask, such as `data.card,attr.token`")
     path_prefix: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
-        "", description="path below which everything is served, such as `/fanout`; /health stays at the root"
+        "", description="path that everything is served under, such as `/fanout`; /health stays at the root"
     )
-    heartbeat_seconds: Seconds = Field(15, description="seconds until an idle stream shows that it lives")
+    heartbeat_seconds: Seconds = Field(15, description="seconds between heartbeats on an idle stream")
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        10_000, description="browsers and API clients served at once; an open stream is one"
+        10_000, description="maximum number of concurrent connections, open streams included"
     )
     max_streams_per_client: Annotated[int, Field(ge=1)] = Field(
-        1_000, description="open streams for one address; behind a proxy all share its address"
+        1_000, description="maximum number of open streams per client address; a proxy counts as one client"
     )
 
-    tls_certfile: Path | None = Field(None, description="certificate chain, PEM: the viewer serves HTTPS")
-    tls_keyfile: Path | None = Field(None, description="private key of TLS_CERTFILE, PEM, without a password")
+    tls_certfile: Path | None = Field(None, description="PEM file of the certificate chain; enables HTTPS")
+    tls_keyfile: Path | None = Field(None, description="PEM file of its private key, without a password")
 
     @model_validator(mode="after")
     def _certificate_and_key_are_usable(self) -> "ViewerSettings":

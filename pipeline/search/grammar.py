@@ -1,0 +1,122 @@
+"""The grammar of a search: what a person types, as the page's box, the API's `q` and the stream take it."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+from psycopg import sql
+
+from pipeline.message import storable
+from pipeline.search.sql import STATUSES, Condition, Search, has_term, published
+from pipeline.search.terms import field_term, split_words
+
+MAX_SEARCH_LENGTH = 1_000
+MAX_CONDITIONS = 30
+
+_TOKEN = re.compile(r'(-)?(?:([A-Za-z_][\w.\-]*):(?!//))?(?:"((?:[^"\\]|\\.)*)"?|(\S+))')
+_DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
+_SIZE = re.compile(r"(\d{1,12})([km]?)b?", re.IGNORECASE)
+_OWN_FIELDS = ("type", "source", "id", "copyof")
+_EXAMPLES = {
+    "type": "shop.order",
+    "source": "/shop",
+    "id": "A-1",
+    "copyof": '"/shop A-1"',
+    "status": "dead",
+    "before": "2026-01-31",
+    "after": "15m",
+}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SIZES = {"": 1, "k": 1024, "m": 1024 * 1024}
+
+
+class SearchError(ValueError):
+    """The search cannot be understood; the text says which part, and what would be."""
+
+
+def parse_search(text: str, now: datetime) -> Search:
+    """Return the search that the text asks for; `now` is what `after:15m` counts from. Raises SearchError."""
+    if len(text) > MAX_SEARCH_LENGTH:
+        raise SearchError(f"a search has at most {MAX_SEARCH_LENGTH:,} characters")
+    # A lone minus is the beginning of a condition that is still being typed.
+    tokens = (token for token in _TOKEN.finditer(text) if token.group() != "-")
+    conditions = [_condition(token, now) for token in tokens]
+    if len(conditions) > MAX_CONDITIONS:
+        raise SearchError(f"a search has at most {MAX_CONDITIONS} conditions")
+    return Search(tuple(conditions))
+
+
+def _condition(token: re.Match[str], now: datetime) -> Condition:
+    negated, name, phrase, word = token.groups()
+    if phrase is not None:
+        phrase = re.sub(r"\\(.)", r"\1", phrase)
+    if name is None and word is not None and word.endswith(":") and word[:-1] in _EXAMPLES:
+        raise SearchError(f"{word} needs a value, e.g. {word}{_EXAMPLES[word[:-1]]}")
+    value = word if phrase is None else phrase
+    found = _words(value, quoted=phrase is not None) if name is None else _named(name, value, now)
+    if negated:
+        found = sql.SQL("NOT ({})").format(found)
+    return Condition(token.group(), found, lasting=name is None or name.lower() != "status")
+
+
+def _named(name: str, value: str, now: datetime) -> sql.Composable:
+    key = name.lower()
+    if key in ("before", "after"):
+        return published(**{"until" if key == "before" else "since": _time(key, value, now)}).sql
+    if key in ("larger", "smaller"):
+        comparison = sql.SQL("m.size > {}" if key == "larger" else "m.size < {}")
+        return comparison.format(sql.Literal(_size(key, value)))
+    if key == "status":
+        return _status(value)
+    if key not in _OWN_FIELDS and not key.startswith(("data.", "attr.")):
+        name = f"data.{name}"
+    if value.endswith("*"):
+        return has_term(field_term(name, value[:-1]), prefix=True)
+    return has_term(field_term(name, value))
+
+
+def _status(value: str) -> sql.Composable:
+    if value.lower() not in STATUSES:
+        raise SearchError(f"status:{value} is not known; these are: {', '.join(STATUSES)}")
+    return sql.SQL(STATUSES[value.lower()])
+
+
+def _time(name: str, value: str, now: datetime) -> datetime:
+    ago = _DURATION.fullmatch(value)
+    try:
+        if ago:
+            return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+        time = datetime.fromisoformat(value)
+        # PostgreSQL accepts no offset beyond 15:59.
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        examples = "2026-01-31, 2026-01-31T12:00Z or 15m"
+        raise SearchError(f"{name}:{value} should be a time or how long ago, such as {examples}") from None
+
+
+def _size(name: str, value: str) -> int:
+    size = _SIZE.fullmatch(value)
+    if not size:
+        raise SearchError(f"{name}:{value} should be a size in bytes, such as 500, 1k or 2m")
+    return int(size[1]) * _SIZES[size[2].lower()]
+
+
+def _words(value: str, quoted: bool) -> sql.Composable:
+    words = split_words(value)
+    found = [has_term(word, prefix=not quoted and word == words[-1]) for word in words]
+    # One plain word is a term. Of anything else, the order and the characters in between matter too.
+    if words != [value.casefold()]:
+        found.append(_contains(value))
+    return sql.SQL(" AND ").join(found)
+
+
+def _contains(value: str) -> sql.Composable:
+    # JSON may escape characters of other scripts, and must escape quotes.
+    ways = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    places = [
+        sql.SQL("strpos(lower(m.body), lower({})) > 0").format(sql.Literal(storable(way)))
+        for way in sorted(ways)
+    ]
+    named = sql.SQL("strpos(lower(concat_ws(' ', m.type, m.source, m.id)), lower({})) > 0")
+    places.append(named.format(sql.Literal(storable(value))))
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(places))

@@ -1,0 +1,110 @@
+"""Conditions on stored messages, as SQL on `messages m`, `failures f` and `duplicates d`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from psycopg import sql
+
+from pipeline.message import storable
+from pipeline.search.terms import field_term
+
+# True of `failures f` whose message is in the dead-letter queue.
+IS_DEAD: LiteralString = (
+    "(f.dead_at IS NOT NULL AND f.resolved_at IS NULL"
+    " AND (f.redriven_at IS NULL OR f.redriven_at < f.dead_at))"
+)
+# True of `failures f` of `messages m`: identities are unique within a queue.
+IS_OF_MESSAGE: LiteralString = "f.queue = m.queue AND f.identity = m.identity"
+# True of `duplicates d`, a further delivery of `messages m`, that was not the next try after a failure.
+IS_DUPLICATE: LiteralString = f"""NOT EXISTS (
+    SELECT FROM failures f WHERE {IS_OF_MESSAGE} AND f.first_failed_at < d.received_at
+                                 AND (f.resolved_at IS NULL OR f.resolved_at > d.received_at))"""
+
+
+def _statuses(fence: LiteralString) -> dict[str, LiteralString]:
+    own: LiteralString = f"SELECT FROM failures f WHERE {IS_OF_MESSAGE} AND"
+    dead: LiteralString = f"EXISTS ({own} {IS_DEAD} {fence})"
+    return {
+        "dead": dead,
+        # SQS will deliver it again.
+        "failed": f"(EXISTS ({own} f.resolved_at IS NULL {fence}) AND NOT {dead})",
+        "duplicate": f"EXISTS (SELECT FROM duplicates d WHERE d.seq = m.seq AND {IS_DUPLICATE} {fence})",
+        "retried": f"""(m.receive_count > 1
+                        OR EXISTS ({own} (f.tries > 1 OR f.resolved_at IS NOT NULL) {fence}))""",
+    }
+
+
+# What became of a message, by the values of `status:`; several may be true of one message.
+STATUSES = _statuses(fence="")
+# The same for a few messages: OFFSET 0 keeps the planner from gathering all failures first.
+STATUSES_OF_FEW = _statuses(fence="OFFSET 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One part of a search: its text, and its SQL on `messages m`.
+
+    If it is not `lasting`, whether a message meets it can change after the message was stored.
+    """
+
+    text: str
+    sql: sql.Composable
+    lasting: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The messages that meet every condition; without conditions, all."""
+
+    conditions: tuple[Condition, ...] = ()
+
+    def __and__(self, other: "Search") -> "Search":
+        """Return the search for messages that both find."""
+        return Search(self.conditions + other.conditions)
+
+    @property
+    def sql(self) -> sql.Composable:
+        """Its SQL condition on `messages m`."""
+        parts = [condition.sql for condition in self.conditions]
+        return sql.SQL(" AND ").join(parts) if parts else sql.SQL("true")
+
+    @property
+    def lasting(self) -> bool:
+        """Whether a message that it finds stays found."""
+        return all(condition.lasting for condition in self.conditions)
+
+
+EVERYTHING = Search()
+
+
+def equal(name: str, value: str) -> Search:
+    """Return the search for messages whose `type`, `source` or `id` is exactly this."""
+    exact = sql.SQL("m.{} = {}").format(sql.Identifier(name), sql.Literal(storable(value)))
+    found = sql.SQL("({} AND {})").format(has_term(field_term(name, value)), exact)
+    return Search((Condition(f"{name}:{value}", found),))
+
+
+def copies_of(source: str, id: str) -> Search:  # noqa: A002 - CloudEvents' word
+    """Return the search for messages that say they are copies of this one."""
+    original = f"{source} {id}"
+    return Search((Condition(f"copyof:{original}", has_term(field_term("copyof", original))),))
+
+
+def published(since: datetime | None = None, until: datetime | None = None) -> Search:
+    """Return the search for messages published at `since` or later, and before `until`."""
+    conditions = []
+    if since is not None:
+        after = sql.SQL("m.time >= {}").format(sql.Literal(since))
+        conditions.append(Condition(f"after:{since.isoformat()}", after))
+    if until is not None:
+        before = sql.SQL("m.time < {}").format(sql.Literal(until))
+        conditions.append(Condition(f"before:{until.isoformat()}", before))
+    return Search(tuple(conditions))
+
+
+def has_term(term: str, prefix: bool = False) -> sql.Composable:
+    """Return the condition that a message has this term, or one that begins with it."""
+    quoted = term.replace("\\", "\\\\").replace("'", "''")
+    query = f"'{quoted}'" + (":*" if prefix else "")
+    return sql.SQL("m.terms @@ {}::tsquery").format(sql.Literal(query))

@@ -1,0 +1,122 @@
+"""Connections to PostgreSQL: a pool, and how long to wait for a server that does not answer."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool
+
+SCHEMA = "fanout_store"
+CHANNEL = "fanout_messages"
+DELETED = "deleted"  # the payload of a notification that messages were deleted, not added
+
+CONNECT_TIMEOUT_SECONDS = 5
+# A server that hangs breaks no connection: this is how long a statement may take. Together with a long poll
+# it must stay well below the default of STALL_SECONDS.
+ANSWER_SECONDS = 15.0
+
+Result = TypeVar("Result")
+
+
+class _Connection(psycopg.Connection[TupleRow]):
+    """A connection that gives up on a statement that the server does not answer in time."""
+
+    answer_seconds: float | None = ANSWER_SECONDS
+
+    def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
+        """Wait for the server as psycopg does, but for a limited time."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.answer_seconds)
+        except psycopg.OperationalError:
+            if self.info.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            self.close()  # a late answer would be taken for that to the next statement
+            reason = f"PostgreSQL has not answered for {self.answer_seconds:g} s"
+            raise psycopg.OperationalError(reason) from None
+
+
+class Database:
+    """A PostgreSQL database. Every method raises psycopg.OperationalError while it cannot be reached."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        schema_version: int,
+        max_connections: int = 10,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """Open no connection yet: each is opened when it is first needed.
+
+        The database refuses inserts unless its schema has `schema_version`. A server that does not answer a
+        statement within `answer_seconds` counts as unreachable.
+        """
+        self._url = database_url
+        self._options = _connection_options(schema_version)
+        self._answer_seconds = answer_seconds
+        self._pool = ConnectionPool(
+            database_url,
+            connection_class=_Connection,
+            kwargs={"autocommit": True, **self._options},
+            min_size=0,
+            max_size=max_connections,
+            open=False,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            # The pool's own attempts back off to minutes. Callers (pipeline.retry) ask for a new connection
+            # every few seconds, so the pool should give up early.
+            reconnect_timeout=1,
+        )
+        self._pool.open()
+
+    @contextlib.contextmanager
+    def connection(self, *, patient: bool = False) -> Iterator[psycopg.Connection[TupleRow]]:
+        """Lend a connection. Each statement commits by itself, unless inside `connection.transaction()`.
+
+        A `patient` connection waits for its statements without a limit.
+        """
+        with self._pool.connection() as connection:
+            connection.answer_seconds = None if patient else self._answer_seconds
+            try:
+                yield connection
+            finally:
+                if connection.closed:
+                    # When the server went away, the pool's other connections are broken too.
+                    self._pool.drain()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[Callable[[float], set[str]]]:
+        """Yield a function that waits so many seconds for a notification and returns its payload in a set.
+
+        The payload is "" when messages were added and DELETED when some were deleted; the set is empty on
+        timeout. No notification is missed from entering on. This takes a connection outside the pool.
+        """
+        with _Connection.connect(self._url, autocommit=True, **self._options) as connection:
+            connection.execute(f"LISTEN {CHANNEL}")
+            yield lambda seconds: {
+                notification.payload for notification in connection.notifies(timeout=seconds, stop_after=1)
+            }
+
+
+def _connection_options(schema_version: int) -> dict[str, Any]:
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "application_name": f"fanout {threading.current_thread().name}",
+        # A server that vanishes is noticed within half a minute, and within ten seconds of sending to it. The
+        # kernel's default is a quarter of an hour, in which the loop would count as stalled.
+        "tcp_user_timeout": 10_000,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 4,
+        "options": f"-c timezone=UTC -c search_path={SCHEMA} -c fanout.schema_version={schema_version}",
+    }

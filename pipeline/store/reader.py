@@ -1,0 +1,282 @@
+"""Reading from the store: the viewer's side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from psycopg import sql
+from psycopg.rows import class_row, dict_row
+
+from pipeline.search.sql import EVERYTHING, IS_OF_MESSAGE, STATUSES, STATUSES_OF_FEW, Search
+from pipeline.store.connection import CHANNEL, DELETED, Database
+
+NEWEST_SEARCHED = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What lists and the live stream show of a stored message.
+
+    `since_previous_seconds` is the time between the publishing of the message stored before it and its own.
+    It is None for the first message, and negative where a later message overtook an earlier one.
+    `receive_count` belongs to the delivery that stored it; `tries` is the highest known. `status` is the
+    first of pipeline.search.sql.STATUSES that is true now, None for a message that succeeded at once.
+    """
+
+    seq: int
+    source: str
+    id: str
+    type: str
+    time: datetime
+    preview: str
+    color: str | None
+    sequence: int | None
+    size: int
+    receive_count: int
+    stored_at: datetime
+    latency_seconds: float
+    since_previous_seconds: float | None
+    tries: int
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage(Summary):
+    """A whole message, with the delivery that stored it and the queue that it came from."""
+
+    queue: str
+    body: str
+    message_id: str
+    attributes: Mapping[str, str]
+    sent_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A message that meets some conditions of a search; `failed` is the first one that it does not meet."""
+
+    message: Summary
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """How often each value occurs among the `counted` newest messages found; `complete` if these are all.
+
+    `values` maps the names that a search uses (type, status, attr.tenant) to lists of (value, count).
+    """
+
+    counted: int
+    complete: bool
+    values: Mapping[str, Sequence[tuple[str, int]]]
+
+
+_STATUS: LiteralString = " ".join(
+    f"WHEN {condition} THEN '{name}'" for name, condition in STATUSES_OF_FEW.items()
+)
+_STATUSES: LiteralString = ", ".join(
+    f"CASE WHEN {condition} THEN '{name}' END" for name, condition in STATUSES.items()
+)
+SUMMARY_COLUMNS: LiteralString = f"""
+    m.seq, m.source, m.id, m.type, m.time, m.preview, m.color, m.sequence, m.size, m.receive_count,
+    m.stored_at,
+    extract(epoch FROM m.stored_at - m.time)::float8 AS latency_seconds,
+    extract(epoch FROM m.time - (
+        SELECT p.time FROM messages p WHERE p.seq < m.seq ORDER BY p.seq DESC LIMIT 1
+    ))::float8 AS since_previous_seconds,
+    greatest(m.receive_count,
+             (SELECT max(f.tries) FROM failures f WHERE {IS_OF_MESSAGE}),
+             (SELECT max(d.receive_count) FROM duplicates d WHERE d.seq = m.seq)) AS tries,
+    CASE {_STATUS} END AS status"""
+WHOLE_COLUMNS: LiteralString = (
+    f"{SUMMARY_COLUMNS}, m.queue, m.body, m.message_id, m.attributes, m.sent_at, m.received_at"
+)
+
+
+class Reader:
+    """Reads messages, and deletes them. Methods raise psycopg.OperationalError while the store is away."""
+
+    def __init__(self, database: Database) -> None:
+        """Read from this database."""
+        self._database = database
+
+    def newest(self) -> int:
+        """Return the highest seq, 0 if nothing is stored."""
+        with self._database.connection() as connection:
+            row = connection.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
+            assert row is not None
+            return int(row[0])
+
+    def find(
+        self,
+        wanted: Search = EVERYTHING,
+        *,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+    ) -> list[Summary]:
+        """Return up to `limit` messages, newest first.
+
+        With `after` alone these are the ones that directly follow that seq, so that none is skipped when
+        there are more than `limit`. Otherwise they are the newest ones, below `before` if it is given.
+        """
+        condition = _between(wanted, after, before)
+        if after is not None and before is None:
+            return self._find(condition, "m.seq", limit)[::-1]
+        if wanted.conditions:
+            return self._find_newest(condition, before, limit)
+        return self._find(condition, "m.seq DESC", limit)
+
+    def _find_newest(self, condition: sql.Composable, before: int | None, limit: int) -> list[Summary]:
+        """Look among the newest messages first, then, if these are too few, among all.
+
+        PostgreSQL cannot know how rare a word is: asked for all messages by seq, it would read them one by
+        one, newest first, until it has enough. The first query bounds that. In the second, `+ 0` hides the
+        order of the primary key from the planner, so that it looks the messages up by their terms and sorts
+        them.
+        """
+        end = sql.SQL("(SELECT max(seq) FROM messages)") if before is None else sql.Literal(before)
+        newest = sql.SQL("m.seq > {} - {}").format(end, sql.Literal(NEWEST_SEARCHED))
+        found = self._find(sql.SQL("{} AND {}").format(condition, newest), "m.seq DESC", limit)
+        return found if len(found) == limit else self._find(condition, "m.seq + 0 DESC", limit)
+
+    def _find(self, condition: sql.Composable, order: LiteralString, limit: int) -> list[Summary]:
+        query = _page(SUMMARY_COLUMNS, condition, order, limit)
+        with self._database.connection() as connection:
+            return connection.cursor(row_factory=class_row(Summary)).execute(query).fetchall()
+
+    def count(
+        self, wanted: Search = EVERYTHING, *, after: int | None = None, before: int | None = None
+    ) -> int:
+        """Return how many messages there are between the two seqs, both excluded."""
+        query = sql.SQL("SELECT count(*) FROM messages m WHERE {}").format(_between(wanted, after, before))
+        with self._database.connection() as connection:
+            row = connection.execute(query).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    def delete(self, wanted: Search) -> int:
+        """Delete the messages found; return how many they were. Listeners are notified on commit."""
+        query = sql.SQL("DELETE FROM messages m WHERE {}").format(wanted.sql)
+        with self._database.connection(patient=True) as connection, connection.transaction():
+            connection.execute(f"NOTIFY {CHANNEL}, '{DELETED}'")
+            return connection.execute(query).rowcount
+
+    def found_by(self, searches: Sequence[Search], *, after: int, before: int) -> list[set[int]]:
+        """Return the seqs that each search finds between the two, both excluded, by one query."""
+        found: list[set[int]] = [set() for _ in searches]
+        if not searches:
+            return found
+        numbers = [
+            sql.SQL("CASE WHEN {} THEN {} END").format(search.sql, sql.Literal(number))
+            for number, search in enumerate(searches)
+        ]
+        query = sql.SQL("SELECT m.seq, array_remove(ARRAY[{}], NULL) FROM messages m WHERE {}").format(
+            sql.SQL(", ").join(numbers), _between(EVERYTHING, after, before)
+        )
+        with self._database.connection() as connection:
+            for seq, finders in connection.execute(query):
+                for number in finders:
+                    found[number].add(seq)
+        return found
+
+    def nearest(self, wanted: Search, *, limit: int, after: int | None = None) -> list[NearMiss]:
+        """Return the messages that meet most conditions but not all, of the 1,000 newest after that seq."""
+        met = [sql.SQL("coalesce({}, false)").format(part.sql) for part in wanted.conditions]
+        query = sql.SQL(
+            """
+            SELECT n.met, {columns} FROM (
+                SELECT m.seq, ARRAY[{met}]::boolean[] AS met FROM messages m WHERE {between}
+                ORDER BY m.seq DESC LIMIT 1000
+            ) n JOIN messages m USING (seq)
+            WHERE false = ANY (n.met)
+            ORDER BY cardinality(array_positions(n.met, true)) DESC, m.seq DESC LIMIT {limit}"""
+        ).format(
+            columns=sql.SQL(SUMMARY_COLUMNS),
+            met=sql.SQL(", ").join(met),
+            between=_between(EVERYTHING, after, None),
+            limit=sql.Literal(limit),
+        )
+        with self._database.connection() as connection:
+            rows = connection.cursor(row_factory=dict_row).execute(query).fetchall()
+        failed = [_first_failed(wanted, row.pop("met")) for row in rows]
+        return [NearMiss(Summary(**row), text) for row, text in zip(rows, failed, strict=True)]
+
+    def facets(self, wanted: Search, *, most: int = 10_000, values: int = 10) -> Facets:
+        """Return the most frequent values of type, source, status and attributes among the newest found."""
+        query = sql.SQL(
+            """
+            WITH found AS (
+                SELECT m.type, m.source, m.attributes, ARRAY[{statuses}] AS statuses
+                FROM (SELECT * FROM messages m WHERE {wanted} ORDER BY m.seq DESC LIMIT {most}) m
+            ), named (name, value) AS (
+                SELECT 'type', type FROM found
+                UNION ALL SELECT 'source', source FROM found
+                UNION ALL SELECT 'status', status FROM found, unnest(statuses) AS status
+                          WHERE status IS NOT NULL
+                UNION ALL SELECT 'attr.' || a.key, a.value FROM found, jsonb_each_text(attributes) a
+                          WHERE a.key NOT IN ('type', 'source')
+            ), counted AS (
+                SELECT name, value, count(*) AS count,
+                       row_number() OVER (PARTITION BY name ORDER BY count(*) DESC, value) AS place
+                FROM named GROUP BY name, value
+            )
+            SELECT '' AS name, '' AS value, (SELECT count(*) FROM found) AS count, 0 AS place
+            UNION ALL SELECT name, value, count, place FROM counted WHERE place <= {values}
+            ORDER BY name, place"""
+        ).format(
+            statuses=sql.SQL(_STATUSES),
+            wanted=wanted.sql,
+            most=sql.Literal(most),
+            values=sql.Literal(values),
+        )
+        with self._database.connection() as connection:
+            (_, _, counted, _), *rows = connection.execute(query).fetchall()
+        found: dict[str, list[tuple[str, int]]] = {}
+        for name, value, count, _ in rows:
+            found.setdefault(name, []).append((value, count))
+        return Facets(counted, counted < most, found)
+
+    def read(
+        self, wanted: Search = EVERYTHING, *, limit: int, after: int, before: int | None = None
+    ) -> list[StoredMessage]:
+        """Return up to `limit` whole messages, oldest first: those that directly follow that seq."""
+        return self._read(_between(wanted, after, before), limit)
+
+    def get(self, seq: int) -> StoredMessage | None:
+        """Return one whole message, or None."""
+        found = self._read(sql.SQL("m.seq = {}").format(sql.Literal(seq)), 1)
+        return found[0] if found else None
+
+    def _read(self, condition: sql.Composable, limit: int) -> list[StoredMessage]:
+        query = _page(WHOLE_COLUMNS, condition, "m.seq", limit)
+        with self._database.connection() as connection:
+            return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
+
+
+def _page(
+    columns: LiteralString, condition: sql.Composable, order: LiteralString, limit: int
+) -> sql.Composed:
+    # Select first, describe then: otherwise the planner would prepare to describe every message.
+    return sql.SQL(
+        """
+        SELECT {columns} FROM (
+            SELECT * FROM messages m WHERE {condition} ORDER BY {order} LIMIT {limit}
+        ) m ORDER BY {order}"""
+    ).format(columns=sql.SQL(columns), condition=condition, order=sql.SQL(order), limit=sql.Literal(limit))
+
+
+def _first_failed(wanted: Search, met: Sequence[bool]) -> str:
+    return next(part.text for part, fine in zip(wanted.conditions, met, strict=True) if not fine)
+
+
+def _between(wanted: Search, after: int | None, before: int | None) -> sql.Composable:
+    """Return the condition for the messages wanted between two seqs, both excluded."""
+    parts = [wanted.sql]
+    if after is not None:
+        parts.append(sql.SQL("m.seq > {}").format(sql.Literal(after)))
+    if before is not None:
+        parts.append(sql.SQL("m.seq < {}").format(sql.Literal(before)))
+    return sql.SQL(" AND ").join(parts)

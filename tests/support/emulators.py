@@ -1,0 +1,87 @@
+"""The AWS emulators: one of each for the session, a topic and a queue of its own for each test."""
+
+import contextlib
+import runpy
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local.emulators import RESOURCES, aws_environment, start_emulator
+from local.process import stop_all
+from tests.support.ports import free_port
+from tests.support.sharing import shared
+
+
+@pytest.fixture(scope="session")
+def ministack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    yield from _emulator_port("ministack", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def localstack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    yield from _emulator_port("localstack", tmp_path_factory)
+
+
+def _emulator_port(name: str, folders: pytest.TempPathFactory) -> Iterator[int]:
+    with shared(name, folders, lambda: _open_emulator(name, folders.mktemp(name))) as port:
+        yield int(port)
+
+
+@contextlib.contextmanager
+def _open_emulator(name: str, folder: Path) -> Iterator[str]:
+    port = free_port()
+    process = start_emulator(name, port, folder)
+    try:
+        yield str(port)
+    finally:
+        stop_all([process], 1)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Topic and queue of one test, created by localstack-init's file, and the variables that lead there."""
+
+    topic: str
+    queue: str
+    environment: Mapping[str, str]
+
+
+@pytest.fixture
+def create(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Names]:
+    """Create a topic and a queue with random names: `create("ministack", MAX_RECEIVE_COUNT="2")`.
+
+    boto3 in the test's own process reaches them too.
+    """
+
+    def create(emulator: str, **settings: str) -> Names:
+        port = request.getfixturevalue(f"{emulator}_port")
+        suffix = uuid.uuid4().hex[:12]
+        names = {"TOPIC_NAME": f"topic-{suffix}", "QUEUE_NAME": f"queue-{suffix}"}
+        environment = {**aws_environment(port), **names, **settings}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        runpy.run_path(str(RESOURCES))
+        return Names(names["TOPIC_NAME"], names["QUEUE_NAME"], environment)
+
+    return create
+
+
+@pytest.fixture(params=["ministack", "localstack"])
+def emulator(request: pytest.FixtureRequest) -> str:
+    """Each emulator in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def names(emulator: str, create: Callable[..., Names]) -> Names:
+    """A topic and a queue, on each emulator in turn."""
+    return create(emulator)
+
+
+@pytest.fixture
+def ministack(create: Callable[..., Names]) -> Names:
+    """A topic and a queue on the quick emulator."""
+    return create("ministack")

@@ -1,0 +1,149 @@
+"""`make run`, as its users start and stop it."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.support.ports import free_port
+from tests.support.postgres import open_folder
+from tests.support.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Run:
+    """One `make run` with ports and a folder of its own."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        names = ("VIEWER_PORT", "PRODUCER_PORT", "CONSUMER_PORT", "AWS_PORT")
+        self.ports = {name: str(free_port()) for name in names} | environment
+        self.log = folder / "make-run.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                ["make", "--no-print-directory", "run"],
+                cwd=ROOT,
+                env={**os.environ, **self.ports, "RUN_FOLDER": str(folder), "MAX_INTERVAL_SECONDS": "2"},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['VIEWER_PORT']}"
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def descendants(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.process.pid).children(recursive=True)
+        return []
+
+    def messages(self) -> int:
+        try:
+            return len(requests.get(f"{self.url}/api/messages", timeout=5).json().get("messages", []))
+        except (requests.ConnectionError, requests.Timeout):
+            return 0
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C: the terminal sends SIGINT to all of the foreground group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    with open_folder() as folder:
+
+        def start(**environment: str) -> Run:
+            runs.append(Run(folder, **environment))
+            return runs[-1]
+
+        yield start
+        for one in runs:
+            if one.process.poll() is None:
+                one.interrupt()
+                one.process.wait(10)
+
+
+def test_greetings_arrive_and_ctrl_c_leaves_nothing_behind_but_the_history(run: Callable[..., Run]) -> None:
+    first = run()
+    wait_for(first.messages, seconds=30, what="the first greeting")
+    assert "See the messages" in first.output()
+    assert f"http://localhost:{first.ports['VIEWER_PORT']}" in first.output()
+    assert "Fanout" in requests.get(first.url, timeout=5).text
+    started = first.descendants()
+    assert len(started) >= 5
+
+    began = time.monotonic()
+    first.interrupt()
+    first.process.wait(10)
+
+    assert time.monotonic() - began < 5
+    assert [process for process in started if process.is_running()] == []
+    assert "Traceback" not in first.output()
+
+    before = first.messages
+    second = run()
+    wait_for(lambda: second.messages() >= 1, seconds=30, what="the history")
+    assert before() == 0
+
+
+def test_sigterm_to_the_runner_ends_all_with_success(run: Callable[..., Run]) -> None:
+    running = run()
+    wait_for(running.messages, seconds=30)
+    started = running.descendants()
+    [runner] = [process for process in started if process.cmdline()[1:3] == ["-m", "local"]]
+
+    runner.send_signal(signal.SIGTERM)
+
+    assert running.process.wait(10) == 0
+    assert [process for process in started if process.is_running()] == []
+
+
+@pytest.mark.parametrize("variable", ["VIEWER_PORT", "PRODUCER_PORT", "CONSUMER_PORT", "AWS_PORT"])
+def test_a_taken_port_is_named_with_the_variable_that_changes_it(
+    variable: str, run: Callable[..., Run]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        running = run(**{variable: port})
+
+        assert running.process.wait(20) != 0
+
+    # make adds a line of its own: "make: …", or "make[1]: …" when these tests run under `make test`.
+    lines = [line for line in running.output().splitlines() if not line.startswith("make")]
+    assert lines == [f"port {port} is taken: choose another with {variable}=…"]
+
+
+@pytest.mark.parametrize("part", ["producer", "consumer", "viewer", "ministack", "postgres"])
+def test_a_part_that_dies_is_named_and_the_rest_stops(part: str, run: Callable[..., Run]) -> None:
+    running = run()
+    wait_for(running.messages, seconds=30)
+    started = running.descendants()
+    [victim] = [
+        process
+        for process in started
+        if re.search(rf"-m {part}$|/{part} -D", " ".join(process.cmdline()))
+        and process.parent().cmdline()[1:3] == ["-m", "local"]  # type: ignore[union-attr]
+    ]
+
+    victim.kill()
+
+    assert running.process.wait(10) != 0
+    assert f"stopped everything because {part} was ended by SIGKILL" in running.output()
+    assert [process for process in started if process.is_running()] == []

@@ -1,0 +1,1 @@
+"""What the viewer asks of SNS and SQS: what the queues hold, and redriving dead letters."""

@@ -1,0 +1,154 @@
+"""The queues, looked at from outside: how much lies in them, and where the endpoint allows it, what.
+
+Receiving would hide messages from the consumers and raise their receive counts. Emulators have a way to look
+without that (LocalStack, "SQS developer endpoints"; MiniStack, "Inspecting queues"); AWS has none, and tells
+numbers only.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from pipeline.aws import queue_url
+from pipeline.message import attribute_text
+from viewer.aws.fetching import fetch_json
+from viewer.aws.redrive import COUNTS
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# The emulators' endpoints return every message with its body, whatever one asks for.
+MAX_LOOKED_AT = 1_000
+LOOK_TIMEOUT_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages a queue holds, as SQS counts them: approximately."""
+
+    name: str
+    visible: int
+    in_flight: int
+    delayed: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.visible + self.in_flight + self.delayed
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message in a queue; `state` is visible, in flight or delayed."""
+
+    message_id: str
+    state: str
+    receive_count: int
+    sent_at: datetime | None
+    body: str
+    attributes: dict[str, str]
+
+
+class CannotLook(Exception):
+    """The endpoint has no way to look, or there is too much to look at; the text says which."""
+
+
+class Queues:
+    """The queue and its dead-letter queue. Methods raise what boto3 raises."""
+
+    def __init__(self, sqs: "SQSClient", name: str) -> None:
+        """Ask nothing of AWS yet."""
+        self._sqs, self.name = sqs, name
+
+    def depths(self) -> tuple[Depth, Depth | None]:
+        """Return how much lies in the queue and in its dead-letter queue, if it has one."""
+        depth, policy = self._depth(self.name)
+        if policy is None:
+            return depth, None
+        dead_name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
+        return depth, self._depth(dead_name)[0]
+
+    def look(self, depth: Depth) -> list[Waiting]:
+        """Return what lies in this queue, oldest first, and change nothing by it.
+
+        Raises CannotLook, and FetchError.
+        """
+        if depth.total > MAX_LOOKED_AT:
+            raise CannotLook(f"more than {MAX_LOOKED_AT:,} messages are too many to look at")
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
+        if not endpoint:
+            raise CannotLook("AWS has no way to look into a queue without receiving from it")
+        for found in self._ask(endpoint.rstrip("/"), queue_url(self._sqs, depth.name)):
+            return sorted(
+                map(_waiting, found), key=lambda one: one.sent_at or datetime.min.replace(tzinfo=UTC)
+            )
+        raise CannotLook("this endpoint has no way to look into a queue without receiving from it")
+
+    def _depth(self, name: str) -> tuple[Depth, str | None]:
+        url = queue_url(self._sqs, name)
+        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*COUNTS, "RedrivePolicy"])
+        attributes: dict[str, str] = dict(answer.get("Attributes", {}))  # type: ignore[arg-type]
+        visible, in_flight, delayed = (int(attributes.get(count, 0)) for count in COUNTS)
+        return Depth(name, visible, in_flight, delayed), attributes.get("RedrivePolicy")
+
+    def _ask(self, endpoint: str, url: str) -> Iterator[Sequence[dict[str, Any]]]:
+        """Yield what the endpoint shows, if it is of a kind that does."""
+        shown = {"QueueUrl": url, "ShowInvisible": "true", "ShowDelayed": "true"}
+        answers: tuple[tuple[str, dict[str, str], Callable[[Any], Sequence[dict[str, Any]]]], ...] = (
+            ("/_aws/sqs/messages", shown, _localstack_messages),
+            ("/_ministack/sqs/messages", {}, lambda document: _ministack_messages(document, url)),
+        )
+        for path, parameters, read in answers:
+            address = f"{endpoint}{path}?{urlencode(parameters)}"
+            status, document = fetch_json(address, LOOK_TIMEOUT_SECONDS)
+            if status == 200:
+                yield read(document)
+
+
+def _localstack_messages(document: Any) -> Sequence[dict[str, Any]]:
+    found = document.get("ReceiveMessageResponse", document)
+    found = found.get("ReceiveMessageResult", found) or {}
+    messages = found.get("Message", found.get("Messages")) or []
+    return [messages] if isinstance(messages, dict) else messages
+
+
+def _ministack_messages(document: Any, url: str) -> Sequence[dict[str, Any]]:
+    # By account, region and a URL whose host is not the one that we use.
+    path = url.rpartition("://")[2].partition("/")[2]
+    return [
+        message
+        for regions in document["messages"].values()
+        for queues in regions.values()
+        for known_url, messages in queues.items()
+        if known_url.endswith(f"/{path}")
+        for message in messages
+    ]
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """Return values by name; LocalStack has a list of Name and Value, or one such pair alone."""
+    if isinstance(value, dict) and value.keys() != {"Name", "Value"}:
+        return value
+    pairs = [value] if isinstance(value, dict) else value or []
+    return {pair["Name"]: pair["Value"] for pair in pairs}
+
+
+def _waiting(raw: dict[str, Any]) -> Waiting:
+    system = _mapping(raw.get("Attributes") or raw.get("Attribute"))
+    count = int(raw.get("ReceiveCount") or system.get("ApproximateReceiveCount") or 0)
+    visible = raw.get("IsVisible", system.get("IsVisible")) in (True, "true")
+    delayed = system.get("IsDelayed") == "true" or (not visible and count == 0)
+    sent = int(system.get("SentTimestamp", 0)) / 1000
+    given = _mapping(raw.get("MessageAttributes") or raw.get("MessageAttribute"))
+    return Waiting(
+        message_id=str(raw["MessageId"]),
+        state="delayed" if delayed else "visible" if visible else "in flight",
+        receive_count=count,
+        sent_at=datetime.fromtimestamp(sent, UTC) if sent else None,
+        body=str(raw["Body"]),
+        attributes={name: attribute_text(value) for name, value in given.items()},
+    )

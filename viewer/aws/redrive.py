@@ -1,0 +1,315 @@
+"""The dead-letter queue: how much lies in it, and sending it back (redrive).
+
+AWS and LocalStack move messages themselves ("StartMessageMoveTask", AWS), but only all of them. A chosen few,
+and all of them where the endpoint cannot, are received, sent and then deleted, one after the other: whatever
+interrupts that leaves a message in one of the queues or in both, never in neither, and the store keeps one.
+
+Either way it goes on in the background, one at a time, and can be watched and cancelled. What AWS moves is
+known wherever it is asked; what this process moves, only here, and it ends with the process.
+"""
+
+import contextlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from pipeline.aws import MAX_BATCH, queue_url
+from pipeline.message import ORIGINAL_ID, has_own_identity
+from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
+from pipeline.store.dead_letters import FailureReader
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+    from mypy_boto3_sqs.type_defs import (
+        ListMessageMoveTasksResultEntryTypeDef,
+        MessageAttributeValueTypeDef,
+        MessageTypeDef,
+    )
+
+# Long enough to look through a large queue once; what was only looked at is shown again at the end.
+HIDDEN_SECONDS = 120
+MAX_PER_SECOND = 500  # "StartMessageMoveTask", AWS
+MAX_ATTRIBUTES = 10  # "SendMessage", AWS
+COUNTS: "tuple[QueueAttributeNameType, ...]" = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+LOOK_SECONDS = 1.0  # how often AWS is asked how far it got
+UNSUPPORTED = ("UnsupportedOperation", "InvalidAction", "UnknownOperationException", "NotImplemented")
+
+log = logging.getLogger(__name__)
+
+
+class NoDeadLetterQueue(Exception):
+    """The queue has no redrive policy."""
+
+
+class RedriveRefused(Exception):
+    """A redrive is under way and another was asked for, or none is and it should be cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """How far sending back has got: `moved` of about `total` messages.
+
+    `status` is running, cancelling, cancelled, completed or failed; `reason` says why it failed.
+    """
+
+    status: str
+    moved: int
+    total: int
+    started_at: datetime
+    reason: str | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether more may be moved."""
+        return self.status in ("running", "cancelling")
+
+
+class DeadLetterQueue:
+    """The dead-letter queue of a queue. Methods raise what boto3 raises, and NoDeadLetterQueue."""
+
+    def __init__(self, sqs: "SQSClient", queue_name: str, failures: FailureReader) -> None:
+        """Ask nothing of AWS yet."""
+        self._sqs, self.queue_name, self._failures = sqs, queue_name, failures
+        self._starting = threading.Lock()
+        self._mover: Mover | None = None
+
+    def waiting(self) -> tuple[str, int]:
+        """Return its name, and about how many messages it holds."""
+        name = self._arn().rpartition(":")[2]
+        return name, _count(self._sqs, queue_url(self._sqs, name))
+
+    def redrive(self, message_ids: Collection[str] | None = None, per_second: int | None = None) -> Redrive:
+        """Begin to send the messages with these SQS ids back to the queue, or all; return how far that is.
+
+        They go as fast as they can, or at most so many `per_second`. Raises RedriveRefused while another
+        redrive is under way.
+        """
+        with self._starting:
+            progress = self.progress()
+            if progress and progress.under_way:
+                raise RedriveRefused("a redrive is under way already")
+            if message_ids is None and (task := self._start_task(per_second)):
+                self._mover = None
+                return task
+            self._mover = Mover(
+                self._sqs,
+                self._arn().rpartition(":")[2],
+                self.queue_name,
+                self._failures,
+                message_ids=message_ids,
+                per_second=per_second,
+            )
+            _in_background(self._mover.run)
+            return self._mover.progress
+
+    def progress(self) -> Redrive | None:
+        """Return how far the redrive that is under way has got, or else the last one known."""
+        task = self._task()
+        if self._mover and not (task and task.under_way):
+            return self._mover.progress
+        return task
+
+    def cancel(self) -> Redrive:
+        """Stop the redrive where it is; return how far it got. Raises RedriveRefused if none is under way."""
+        if self._mover and self._mover.progress.under_way:
+            self._mover.cancel()
+            return self._mover.progress
+        entry = self._task_entry()
+        if entry is None or "TaskHandle" not in entry:
+            raise RedriveRefused("no redrive is under way")
+        self._sqs.cancel_message_move_task(TaskHandle=entry["TaskHandle"])
+        return self.progress() or _redrive(entry)
+
+    def _start_task(self, per_second: int | None) -> Redrive | None:
+        """Let AWS move everything; None where the endpoint cannot."""
+        began = datetime.now(UTC)
+        try:
+            if per_second is None:
+                self._sqs.start_message_move_task(SourceArn=self._arn())
+            else:
+                self._sqs.start_message_move_task(
+                    SourceArn=self._arn(), MaxNumberOfMessagesPerSecond=per_second
+                )
+        except ClientError as error:
+            if _is_unsupported(error):
+                return None
+            raise
+        self._failures.mark_redriven(self.queue_name, None, began)
+        _in_background(lambda: self._watch(began))
+        return self._task() or Redrive("running", 0, 0, began)
+
+    def _watch(self, began: datetime) -> None:
+        """Wait for the end of what AWS moves; if that is before all is moved, the rest is dead still."""
+        try:
+            while (task := self._task()) and task.under_way:
+                time.sleep(LOOK_SECONDS)
+            if task and task.status != "completed":
+                self._failures.unmark_redriven(self.queue_name, began)
+        except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
+            log.warning("the redrive is no longer watched", extra={"reason": explain(error)})
+        else:
+            log.info("redriven", extra={"status": task and task.status, "messages": task and task.moved})
+
+    def _task(self) -> Redrive | None:
+        entry = self._task_entry()
+        return _redrive(entry) if entry else None
+
+    def _task_entry(self) -> "ListMessageMoveTasksResultEntryTypeDef | None":
+        """Return what AWS says of the newest move; None if there was none, or the endpoint cannot."""
+        try:
+            found = self._sqs.list_message_move_tasks(SourceArn=self._arn(), MaxResults=1)
+        except ClientError as error:
+            if _is_unsupported(error):
+                return None
+            raise
+        return next(iter(found.get("Results", [])), None)
+
+    def _arn(self) -> str:
+        url = queue_url(self._sqs, self.queue_name)
+        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        if not policy:
+            raise NoDeadLetterQueue(f"queue {self.queue_name} has no redrive policy")
+        return str(json.loads(policy)["deadLetterTargetArn"])
+
+
+class Mover:
+    """Moves messages from one queue to another, one after the other."""
+
+    def __init__(
+        self,
+        sqs: "SQSClient",
+        source_name: str,
+        target_name: str,
+        failures: FailureReader,
+        *,
+        message_ids: Collection[str] | None,
+        per_second: int | None,
+    ) -> None:
+        """Take the names of both queues. Without `message_ids`, move as many messages as there are now."""
+        self._sqs, self._failures, self._target_name = sqs, failures, target_name
+        self._source, self._target = queue_url(sqs, source_name), queue_url(sqs, target_name)
+        self._chosen = None if message_ids is None else frozenset(message_ids)
+        self._pause_seconds = 1 / per_second if per_second else 0
+        self._cancelled = threading.Event()
+        total = _count(sqs, self._source) if self._chosen is None else len(self._chosen)
+        self.progress = Redrive("running", 0, total, datetime.now(UTC))
+
+    def cancel(self) -> None:
+        """Stop after the message in hand."""
+        self._cancelled.set()
+        self.progress = replace(self.progress, status="cancelling")
+
+    def run(self) -> None:
+        """Move them; `progress` tells how that ends."""
+        try:
+            self._move_all()
+        except Exception as error:
+            log.exception("redrive failed")
+            self.progress = replace(self.progress, status="failed", reason=explain(error))
+        else:
+            done = "cancelled" if self._cancelled.is_set() else "completed"
+            self.progress = replace(self.progress, status=done)
+        log.info("redriven", extra={"status": self.progress.status, "messages": self.progress.moved})
+
+    def _move_all(self) -> None:
+        in_hand: list[MessageTypeDef] = []
+        try:
+            for raw in self._look_through(in_hand):
+                if self._chosen is None or raw["MessageId"] in self._chosen:
+                    self._move(raw)
+                    in_hand.remove(raw)
+                    self._cancelled.wait(self._pause_seconds)
+                # Also so that what dies again meanwhile is not moved for ever.
+                if self._cancelled.is_set() or self.progress.moved >= self.progress.total:
+                    break
+            if self._chosen is None and self.progress.moved >= self.progress.total:
+                # Whatever else was dead, the queue has forgotten, as an emulator does when it starts.
+                self._failures.mark_redriven(self._target_name, None, self.progress.started_at)
+        finally:
+            self._show_again(in_hand)
+
+    def _look_through(self, in_hand: "list[MessageTypeDef]") -> "Iterator[MessageTypeDef]":
+        """Yield messages until the queue shows none that was not seen; add to `in_hand` what is received."""
+        seen: set[str] = set()
+        while True:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._source,
+                MaxNumberOfMessages=MAX_BATCH,
+                VisibilityTimeout=HIDDEN_SECONDS,
+                WaitTimeSeconds=1,
+                MessageAttributeNames=["All"],
+            )
+            batch = [raw for raw in answer.get("Messages", []) if raw["MessageId"] not in seen]
+            if not batch:
+                return
+            in_hand += batch
+            seen |= {raw["MessageId"] for raw in batch}
+            yield from batch
+
+    def _move(self, raw: "MessageTypeDef") -> None:
+        """Send, then delete: in this order nothing can be lost in between."""
+        began = datetime.now(UTC)
+        self._sqs.send_message(
+            QueueUrl=self._target, MessageBody=raw["Body"], MessageAttributes=_attributes(raw)
+        )
+        self._sqs.delete_message(QueueUrl=self._source, ReceiptHandle=raw["ReceiptHandle"])
+        self._failures.mark_redriven(self._target_name, [raw["MessageId"]], began)
+        self.progress = replace(self.progress, moved=self.progress.moved + 1)
+
+    def _show_again(self, in_hand: "list[MessageTypeDef]") -> None:
+        """Let what was only looked at be seen again; where that fails, its visibility timeout does it."""
+        with contextlib.suppress(*AWS_ERRORS):
+            for raw in in_hand:
+                self._sqs.change_message_visibility(
+                    QueueUrl=self._source, ReceiptHandle=raw["ReceiptHandle"], VisibilityTimeout=0
+                )
+
+
+def _count(sqs: "SQSClient", url: str) -> int:
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(COUNTS))
+    return sum(int(count) for count in answer.get("Attributes", {}).values())
+
+
+def _in_background(call: Callable[[], None]) -> None:
+    threading.Thread(name="redrive", target=call, daemon=True).start()
+
+
+def _is_unsupported(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] in UNSUPPORTED
+
+
+def _redrive(entry: "ListMessageMoveTasksResultEntryTypeDef") -> Redrive:
+    return Redrive(
+        status=entry["Status"].lower(),
+        moved=entry.get("ApproximateNumberOfMessagesMoved", 0),
+        total=entry.get("ApproximateNumberOfMessagesToMove", 0),
+        started_at=datetime.fromtimestamp(entry.get("StartedTimestamp", 0) / 1000, UTC),
+        reason=entry.get("FailureReason"),
+    )
+
+
+def _attributes(raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDef]":
+    """Return what to send along: what came with it and, for a text, the id that SQS would replace."""
+    attributes: dict[str, MessageAttributeValueTypeDef] = {}
+    for name, value in raw.get("MessageAttributes", {}).items():
+        kept = attributes[name] = {"DataType": value["DataType"]}
+        if "BinaryValue" in value:
+            kept["BinaryValue"] = value["BinaryValue"]
+        else:
+            kept["StringValue"] = value["StringValue"]
+    if not has_own_identity(raw["Body"]) and len(attributes) < MAX_ATTRIBUTES:
+        attributes.setdefault(ORIGINAL_ID, {"DataType": "String", "StringValue": raw["MessageId"]})
+    return attributes
