@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
-class DirectSqs:
+class FastSqs:
     """A short cut past a boto3 client of SQS, with its endpoint, region, time-outs and hooks.
 
     Threads may share it. Where a proxy is in between, the client itself is used.

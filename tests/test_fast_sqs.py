@@ -17,10 +17,10 @@ from botocore import auth, exceptions
 from botocore.awsrequest import AWSRequest
 from botocore.parsers import ResponseParserError
 
+from consumer.fast_sqs import FastSqs
 from consumer.queue import Queue
 from local.emulators import aws_environment
 from pipeline.aws import sqs_client
-from pipeline.direct import DirectSqs
 from tests.conftest import free_port
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -94,7 +94,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Endpoint]]:
 
 
 def receive(read_timeout: float = 5) -> Any:
-    return DirectSqs(sqs_client(read_timeout)).call("ReceiveMessage", {"QueueUrl": "http://queue"})
+    return FastSqs(sqs_client(read_timeout)).call("ReceiveMessage", {"QueueUrl": "http://queue"})
 
 
 def test_a_connection_is_kept_for_the_next_call(serve: Callable[..., Endpoint]) -> None:
@@ -105,7 +105,7 @@ def test_a_connection_is_kept_for_the_next_call(serve: Callable[..., Endpoint]) 
         answering(200, "{}")(request)
 
     serve(answer)
-    sqs = DirectSqs(sqs_client(5))
+    sqs = FastSqs(sqs_client(5))
     for _ in range(3):
         assert sqs.call("ReceiveMessage", {}) == {}
 
@@ -119,7 +119,7 @@ def test_a_call_after_a_cut_connection_opens_another(serve: Callable[..., Endpoi
         next(answers)(request)
 
     serve(answer)
-    sqs = DirectSqs(sqs_client(5))
+    sqs = FastSqs(sqs_client(5))
 
     assert sqs.call("ReceiveMessage", {}) == {}
     with pytest.raises(exceptions.ConnectionClosedError, match="closed before we received a valid response"):
@@ -154,7 +154,7 @@ def test_what_is_refused_says_what_the_client_says() -> None:
     with pytest.raises(exceptions.ClientError) as of_client:
         sqs.receive_message(QueueUrl=missing)
     with pytest.raises(exceptions.ClientError) as direct:
-        DirectSqs(sqs).call("ReceiveMessage", {"QueueUrl": missing})
+        FastSqs(sqs).call("ReceiveMessage", {"QueueUrl": missing})
 
     assert str(direct.value) == str(of_client.value)
     assert direct.value.response["Error"]["Code"] == of_client.value.response["Error"]["Code"]
@@ -239,7 +239,7 @@ def test_an_answer_in_chunks_is_read_and_one_that_closes_is_followed_by_a_new_co
         request.wfile.write(b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n")
 
     endpoint = serve(answer)
-    sqs = DirectSqs(sqs_client(5))
+    sqs = FastSqs(sqs_client(5))
 
     assert [sqs.call("ReceiveMessage", {}) for _ in range(2)] == [{}, {}]
     assert len(endpoint.requests) == 2
