@@ -4,8 +4,8 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from tests.conftest import Viewed
-from tests.examples import arrival
+from tests.support.examples import arrival
+from tests.support.services import Viewed
 
 TAKE = """async ({ after, arrivals }) => {
     const { InOrder } = await import("/static/live/in_order.js");
