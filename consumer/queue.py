@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from consumer.fast_sqs import FastSqs
 from pipeline.aws import LONG_POLL_SECONDS, MAX_BATCH, queue_url
-from pipeline.direct import DirectSqs
 from pipeline.message import ORIGINAL_ID, Delivery, attribute_text, message_from_body
 from pipeline.ttl_cache import TtlCache
 
@@ -26,7 +26,7 @@ class Queue:
         self.name = name
         self.visibility_timeout_seconds = visibility_timeout_seconds
         self._sqs = sqs
-        self._direct = DirectSqs(sqs)
+        self._fast_sqs = FastSqs(sqs)
         self._known_url: str | None = None
         # After how many receipts SQS moves a message to the dead-letter queue; None for never. Raises what
         # boto3 raises.
@@ -49,7 +49,7 @@ class Queue:
 
     def receive(self, wait_seconds: int = LONG_POLL_SECONDS) -> list[Delivery]:
         """Return up to ten messages, waiting for the first; they stay hidden for the visibility timeout."""
-        answer = self._direct.call(
+        answer = self._fast_sqs.call(
             "ReceiveMessage",
             {
                 "QueueUrl": self._url,
@@ -69,7 +69,7 @@ class Queue:
             {"Id": str(place), "ReceiptHandle": delivery.receipt_handle}
             for place, delivery in enumerate(deliveries)
         ]
-        answer = self._direct.call("DeleteMessageBatch", {"QueueUrl": self._url, "Entries": entries})
+        answer = self._fast_sqs.call("DeleteMessageBatch", {"QueueUrl": self._url, "Entries": entries})
         return _worth_repeating(deliveries, answer.get("Failed", []))
 
     def hide(self, seconds: Mapping[Delivery, int]) -> list[Delivery]:
