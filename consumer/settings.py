@@ -1,4 +1,4 @@
-"""What the consumer is told by its environment."""
+"""The consumer's settings, read from environment variables."""
 
 from typing import Annotated
 
@@ -8,13 +8,13 @@ from consumer.faults import parse_faults
 from pipeline.aws import LONG_POLL_SECONDS
 from pipeline.settings import DatabaseSettings, ResourceName
 
-# A poll is given this long beyond its own wait to answer, and a poller somewhat longer to complete a turn.
+# A poll may take this long beyond its own wait, and a poller somewhat longer to complete a turn.
 ANSWER_SECONDS = 5
-SHORTEST_STALL_BEYOND_POLL = 2 * ANSWER_SECONDS
+MIN_STALL_BEYOND_POLL_SECONDS = 2 * ANSWER_SECONDS
 
 
 class ConsumerSettings(DatabaseSettings):
-    """One queue, one database, and what to do with each message."""
+    """The queue, the database, and what to do with each message."""
 
     queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue to consume")
     pollers: Annotated[int, Field(ge=1, le=100)] = Field(4, description="poll loops side by side")
@@ -40,7 +40,7 @@ class ConsumerSettings(DatabaseSettings):
 
     @field_validator("handler")
     @classmethod
-    def _names_callables(cls, value: str) -> str:
+    def _check_handler(cls, value: str) -> str:
         for name in value.split(","):
             module, colon, attribute = name.strip().partition(":")
             if name.strip() != "store" and not (module and colon and attribute.isidentifier()):
@@ -49,13 +49,13 @@ class ConsumerSettings(DatabaseSettings):
 
     @field_validator("faults")
     @classmethod
-    def _names_faults(cls, value: str) -> str:
+    def _check_faults(cls, value: str) -> str:
         parse_faults(value)
         return value
 
     @model_validator(mode="after")
-    def _stall_outlasts_a_poll(self) -> "ConsumerSettings":
-        least = self.wait_time_seconds + SHORTEST_STALL_BEYOND_POLL
+    def _check_stall(self) -> "ConsumerSettings":
+        least = self.wait_time_seconds + MIN_STALL_BEYOND_POLL_SECONDS
         if self.stall_seconds < least:
             raise ValueError(
                 f"STALL_SECONDS={self.stall_seconds:g} is not allowed: a poll that waits WAIT_TIME_SECONDS="

@@ -1,4 +1,4 @@
-"""What the producer counts, for Prometheus; named by its conventions ("Metric and label naming")."""
+"""The producer's Prometheus metrics, named as its "Metric and label naming" recommends."""
 
 from prometheus_client import Counter, Histogram
 

@@ -1,4 +1,4 @@
-"""Publishing: when, what, and what to do when AWS does not take it."""
+"""Publishing: the messages, their pace, and retries until AWS accepts them."""
 
 import colorsys
 import contextlib
@@ -20,28 +20,28 @@ from producer import metrics
 log = logging.getLogger(__name__)
 
 GOLDEN_RATIO = 0.618034
-# Of a steady rate: how long a message may wait for others to share its request, and how far the rate may fall
-# behind before what is missing is left out.
-LONGEST_GATHERING_SECONDS = 0.1
-LONGEST_DELAY_SECONDS = 1.0
+# At a steady rate, messages wait this long for others to share their request. Those overdue by more than the
+# delay are left out.
+MAX_GATHERING_SECONDS = 0.1
+MAX_DELAY_SECONDS = 1.0
 
 
 class PublishRefused(Exception):
-    """AWS answered, but did not take every message of the batch."""
+    """AWS responded, but did not accept every message of the batch."""
 
 
 class Publisher:
-    """Publishes messages until AWS has accepted each; what is logged as published was accepted."""
+    """Publishes messages until AWS has accepted each. Only accepted messages are logged as published."""
 
     def __init__(self, topic: Topic, stop: threading.Event, beat: Callable[[], None]) -> None:
-        """`beat` is called at each turn: the sign of life."""
+        """`beat` is called regularly, as a sign of life."""
         self._topic, self._stop, self._beat = topic, stop, beat
         self._aws = Dependency("SNS")
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Publish all of them; raises Stopped if it had to give up because the process stops.
+        """Publish all of them; raises Stopped if the process is asked to stop before AWS accepts them.
 
-        A message that may or may not have been taken is sent again with the same id: the store keeps one.
+        A message that may or may not have been accepted is sent again with the same id: the store keeps one.
         """
         for batch in _split(messages):
             retry_until_stopped(
@@ -53,7 +53,7 @@ class Publisher:
             )
 
     def _publish_batch(self, waiting: list[Message]) -> None:
-        """Publish once; `waiting` is left with what was refused."""
+        """Make one request, and remove from `waiting` the messages that were accepted."""
         with metrics.PUBLISHING.time(), _counting_attempts():
             refused = self._topic.publish(waiting)
         left = {message.id for message, _ in refused}
@@ -70,7 +70,7 @@ class Publisher:
             raise PublishRefused(refused[0][1])
 
     def wait(self, seconds: float) -> None:
-        """Wait, showing signs of life; raises Stopped if the process is asked to stop."""
+        """Wait while still calling `beat`; raises Stopped if the process is asked to stop."""
         deadline = time.monotonic() + seconds
         while True:
             self._beat()
@@ -92,7 +92,7 @@ def _counting_attempts() -> Iterator[None]:
 
 
 def greetings(text: str) -> Iterator[Message]:
-    """Yield greetings to publish now, numbered from 1, each in a color well apart from the one before."""
+    """Yield greetings to publish now, numbered from 1, in colors that differ clearly from one to the next."""
     source = f"/producer/{socket.gethostname()}"
     for sequence in itertools.count(1):
         red, green, blue = colorsys.hls_to_rgb(sequence * GOLDEN_RATIO % 1, 0.68, 0.85)
@@ -103,22 +103,22 @@ def greetings(text: str) -> Iterator[Message]:
 def publish_at_random(
     publisher: Publisher, messages: Iterator[Message], shortest: float, longest: float
 ) -> None:
-    """Publish one message, wait from `shortest` to `longest` seconds, and so on until stopped."""
+    """Publish messages one by one, `shortest` to `longest` seconds apart, until stopped."""
     for message in messages:
         publisher.publish([message])
         publisher.wait(random.uniform(shortest, longest))
 
 
 def publish_steadily(publisher: Publisher, messages: Iterator[Message], rate: float) -> None:
-    """Publish `rate` messages a second until stopped, in as few requests as that allows.
+    """Publish `rate` messages per second until stopped, in as few requests as possible.
 
-    What fell due while AWS was away is not made up for afterwards: a steady rate is not a burst.
+    Messages that were due while AWS was away are not published later: a steady rate has no bursts.
     """
-    until_full_batch = min((LARGEST_BATCH - 1) / rate, LONGEST_GATHERING_SECONDS)
+    until_full_batch = min((LARGEST_BATCH - 1) / rate, MAX_GATHERING_SECONDS)
     due = time.monotonic()
     while True:
         now = time.monotonic()
-        due = max(due, now - LONGEST_DELAY_SECONDS)
+        due = max(due, now - MAX_DELAY_SECONDS)
         count = min(LARGEST_BATCH, 1 + int((now - due) * rate))
         publisher.publish(list(itertools.islice(messages, count)))
         due += count / rate
@@ -126,7 +126,7 @@ def publish_steadily(publisher: Publisher, messages: Iterator[Message], rate: fl
 
 
 def _split(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    """Yield the messages in batches that one request may hold."""
+    """Yield the messages in batches that fit into one request."""
     batch: list[Message] = []
     size = 0
     for message in messages:

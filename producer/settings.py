@@ -1,4 +1,4 @@
-"""What the producer is told by its environment."""
+"""The producer's settings, read from environment variables."""
 
 from typing import Annotated
 
@@ -10,10 +10,10 @@ Interval = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
 class ProducerSettings(TopicSettings):
-    """Either a random interval between messages, or a steady rate."""
+    """The text of the messages and their pace: random intervals, or a steady rate."""
 
     message: str = Field(
-        # SNS takes 256 KiB, and a character is up to four bytes.
+        # SNS accepts 256 KiB, and a character takes up to four bytes.
         "Hello world",
         min_length=1,
         max_length=60_000,
@@ -26,7 +26,7 @@ class ProducerSettings(TopicSettings):
     )
 
     @model_validator(mode="after")
-    def _ordered(self) -> "ProducerSettings":
+    def _check_intervals(self) -> "ProducerSettings":
         if self.min_interval_seconds > self.max_interval_seconds:
             raise ValueError(
                 f"MIN_INTERVAL_SECONDS={self.min_interval_seconds:g} is not allowed: "
