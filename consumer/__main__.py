@@ -8,10 +8,10 @@ from typing import Any
 
 from consumer.faults import FaultInjector, parse_faults
 from consumer.handler import load_handlers
-from consumer.poller import Poller, Shared
+from consumer.maintenance import maintain_until_stopped
+from consumer.poller import Poller, PollerContext
 from consumer.queue import Queue
 from consumer.settings import ANSWER_SECONDS, ConsumerSettings
-from consumer.upkeep import tend_until_stopped
 from consumer.visibility import VisibilityKeeper
 from pipeline.aws import sqs_client
 from pipeline.health import Health, serve_health
@@ -25,9 +25,9 @@ from pipeline.store.migrate import check_schema, migrate, open_database
 from pipeline.store.writer import Writer
 
 PROBE_TIMEOUT_SECONDS = 2
-# A long poll cannot be called back: what it brings after we left waits for its visibility timeout. So polls
-# under way when the stop comes are given this time to bring something that can still be handled; `make run`
-# promises to end within 5 seconds.
+# A long poll cannot be cancelled, and messages that it returns after the process has ended stay hidden until
+# their visibility timeout expires. So polls get this long to return messages that can still be handled.
+# `make run` promises to end within 5 seconds.
 LAST_POLL_SECONDS = 2.5
 
 log = logging.getLogger("consumer")
@@ -54,7 +54,7 @@ def main() -> None:
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
 
-    shared = Shared(
+    context = PollerContext(
         queue=queue,
         handlers=handlers,
         failures=FailureLog(database),
@@ -67,20 +67,20 @@ def main() -> None:
     try:
         retry_until_stopped(
             lambda: migrate(database, settings.queue_name),
-            dependency=shared.database,
+            dependency=context.database,
             errors=DATABASE_ERRORS,
             stop=stop,
             beat=lambda: health.beat("start"),
         )
     except Stopped:
         return
-    pollers = [Poller(f"poller-{number}", shared) for number in range(1, settings.pollers + 1)]
+    pollers = [Poller(f"poller-{number}", context) for number in range(1, settings.pollers + 1)]
     threads = {poller: _start(poller.name, poller.run) for poller in pollers}
-    _start("upkeep", tend_until_stopped, writer, settings.retention_messages, stop)
+    _start("maintenance", maintain_until_stopped, writer, settings.retention_messages, stop)
     if faults:
         _start("faults", faults.follow, FaultShare(database))
     drained = threading.Event()
-    _start("visibility", shared.keeper.run, drained)
+    _start("visibility", context.keeper.run, drained)
 
     stop.wait()
     health.drain()
@@ -96,7 +96,7 @@ def _start(name: str, target: Callable[..., None], *args: Any) -> threading.Thre
 
 
 def _drain(threads: Mapping[Poller, threading.Thread]) -> None:
-    """Wait until every poller has finished what it holds; one that holds nothing has little time."""
+    """Wait until every poller has finished its batch, and a short time for those that are still receiving."""
     give_up_at = time.monotonic() + LAST_POLL_SECONDS
     for poller, thread in threads.items():
         while thread.is_alive() and not (poller.is_receiving and time.monotonic() > give_up_at):

@@ -31,7 +31,8 @@ class FastSqs:
         """Use the client's settings and connections; nothing connects yet."""
         self._client: Any = sqs
         self._url = _with_path(sqs.meta.endpoint_url)
-        # Private to botocore, but only this object has the client's CA bundle and proxies.
+        # Private to botocore, but nothing public has the client's credentials, CA bundle and proxies.
+        self._signer: Any = sqs._request_signer  # type: ignore[attr-defined]
         self._http_session: Any = sqs._endpoint.http_session  # type: ignore[attr-defined]
 
     def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class FastSqs:
         raise ResponseParserError(f"the response to {operation} is not from SQS: status {status}, {quoted!r}")
 
     def _sign(self, operation: str, parameters: Mapping[str, Any]) -> AWSPreparedRequest:
-        request = AWSRequest(
+        request: Any = AWSRequest(
             method="POST",
             url=self._url,
             headers={
@@ -67,10 +68,11 @@ class FastSqs:
             },
             data=json.dumps(parameters).encode(),
         )
-        # The client's signer handles this event.
-        hooks = self._client.meta.events
-        hooks.emit(f"request-created.sqs.{operation}", request=request, operation_name=operation)
-        return request.prepare()
+        signer = self._signer
+        signer.get_auth_instance(signer.signing_name, signer.region_name).add_auth(request)
+        # request.prepare() does the same, but makes headers of a class that is slow to send.
+        headers: Any = dict(request.headers.items())
+        return AWSPreparedRequest(request.method, request.url, headers, request.data, stream_output=False)
 
     def _send(self, operation: str, request: AWSPreparedRequest) -> dict[str, Any]:
         """Return the response in the form that botocore parses."""

@@ -1,4 +1,4 @@
-"""Fault injection, off by default: to watch retries, dead letters and redrive."""
+"""Fault injection, off by default. It makes retries, dead letters and redrive visible."""
 
 import contextlib
 import dataclasses
@@ -16,12 +16,12 @@ FOLLOW_SECONDS = 1.0
 
 
 class InjectedFault(Exception):
-    """A failure that FAULTS asked for."""
+    """A failure requested by the setting FAULTS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Shares from 0 to 1: of messages that fail at every try, of single tries that fail, of tries delayed."""
+    """Shares from 0 to 1: of messages that always fail, of tries that fail, of batches that are delayed."""
 
     fail: float = 0
     flaky: float = 0
@@ -30,7 +30,7 @@ class Faults:
 
 
 def parse_faults(text: str) -> Faults:
-    """Read `fail=0.1,delay=0.5,delay_seconds=2`; raises ValueError saying what is allowed."""
+    """Parse `fail=0.1,delay=0.5,delay_seconds=2`; raises ValueError that names what is allowed."""
     values: dict[str, float] = {}
     known = [field.name for field in dataclasses.fields(Faults)]
     for part in filter(None, text.split(",")):
@@ -48,7 +48,7 @@ def parse_faults(text: str) -> Faults:
 
 
 class FaultInjector:
-    """A handler to put after the others: what fails is stored, and shown with what becomes of it."""
+    """A handler that comes last, so that messages it fails are stored and shown with their status."""
 
     def __init__(self, faults: Faults, stop: threading.Event) -> None:
         """A delay ends early when `stop` is set."""
@@ -56,24 +56,24 @@ class FaultInjector:
         self._fail = faults.fail
 
     def follow(self, share: FaultShare) -> None:
-        """Until stopped, fail the share that is chosen at the page; it begins with that of FAULTS."""
+        """Until stopped, follow the share of failures set on the page, which starts with that of FAULTS."""
 
         def ask() -> float:
             return share.begin(self._fail)
 
         while not self._stop.is_set():
-            with contextlib.suppress(*DATABASE_ERRORS):  # the pollers say so
+            with contextlib.suppress(*DATABASE_ERRORS):  # which the pollers log
                 self._fail = ask()
                 ask = share.follow
             self._stop.wait(FOLLOW_SECONDS)
 
     def __call__(self, deliveries: Sequence[Delivery]) -> Failures:
-        """Fail the share of the batch that the settings ask for, and delay it."""
+        """Delay the batch and fail some of its messages, as often as the settings say."""
         if random.random() < self._faults.delay:
             self._stop.wait(self._faults.delay_seconds)
         return {
             place: InjectedFault("FAULTS asked for this failure")
             for place, delivery in enumerate(deliveries)
-            # By the identity, a message fails at every try or at none.
+            # Chosen by identity, a message fails at every try or at none.
             if delivery.message.identity[0] < 256 * self._fail or random.random() < self._faults.flaky
         }

@@ -1,10 +1,12 @@
-"""Handlers: what is done with a batch of deliveries. They know nothing of receiving or deleting.
+"""Handlers process batches of deliveries. Receiving and deleting messages is not their concern.
 
-A handler is any callable that takes a sequence of deliveries and returns which of them failed, by their place
-in the sequence, each with its exception; None or an empty mapping means that all succeeded. Raising fails all
-of them. Raising `Unavailable` fails none: what the handler depends on is away, and the same batch is handled
-again until it is back. It may be given a message more than once (SQS delivers at least once), so repeating
-must be harmless. An attribute `batch_size` on the callable limits how many it is given at once.
+A handler is a callable that takes a sequence of deliveries and returns those that failed, as a mapping from
+their index in the sequence to the exception. None or an empty mapping means that all succeeded. A handler
+that raises fails all of them. If it raises `Unavailable`, because something it depends on is away, none fails
+and the same batch is handled again until it succeeds.
+
+SQS delivers at least once, so a handler may receive a message twice, and repeating it must be harmless. An
+attribute `batch_size` of the callable limits how many deliveries it receives at once.
 """
 
 import functools
@@ -26,11 +28,11 @@ log = logging.getLogger(__name__)
 
 
 class Unavailable(Exception):
-    """Raised by a handler whose own dependency is away: not the messages' fault, and costs them no try."""
+    """Raised by a handler when something it depends on is away. It uses up no message's tries."""
 
 
 def one_by_one(handle: Callable[[Delivery], None]) -> Handler:
-    """Make a handler of a function that takes one delivery, and raises if it fails."""
+    """Turn a function that takes one delivery, and raises if it fails, into a handler."""
 
     @functools.wraps(handle)
     def handle_batch(deliveries: Sequence[Delivery]) -> Failures:
@@ -43,7 +45,7 @@ def one_by_one(handle: Callable[[Delivery], None]) -> Handler:
 
 
 def load_handlers(names: str, writer: Writer) -> list[Handler]:
-    """Return the handlers that HANDLER names; ends the process with one line if one cannot be imported."""
+    """Return the handlers named by HANDLER; ends the process with one line if one cannot be imported."""
     return [
         StoreHandler(writer) if name.strip() == "store" else _load(name.strip()) for name in names.split(",")
     ]
@@ -64,17 +66,17 @@ class StoreHandler:
     """Stores each message once, a batch in one transaction."""
 
     def __init__(self, writer: Writer) -> None:
-        """Store with this writer."""
+        """Use this writer."""
         self._writer = writer
 
     def __call__(self, deliveries: Sequence[Delivery]) -> Failures:
-        """Return when all that can be are durably stored; storing one again changes nothing."""
+        """Store durably; storing a message again changes nothing."""
         try:
             self._add(deliveries)
         except psycopg.Error as error:
             if _is_outage(error):
                 raise Unavailable(explain(error)) from error
-            # One of them is refused for what it holds. Alone, the others go through.
+            # The database refuses one of them for its content. One by one, the others are stored.
             if len(deliveries) == 1:
                 return {0: error}
             return {
@@ -95,9 +97,9 @@ class StoreHandler:
 
 
 def _is_outage(error: psycopg.Error) -> bool:
-    """Tell an error of the server or the way to it from one that the statement itself causes.
+    """Tell whether the server or the network caused the error, not the statement.
 
-    Class 54, "Program Limit Exceeded", counts as operational for psycopg, but no waiting mends it
+    psycopg counts class 54, "Program Limit Exceeded", as operational, but waiting does not resolve it
     ("PostgreSQL Error Codes").
     """
     return isinstance(error, DATABASE_ERRORS) and not (error.sqlstate or "").startswith("54")

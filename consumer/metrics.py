@@ -1,4 +1,4 @@
-"""What the consumer counts, for Prometheus; named by its conventions ("Metric and label naming")."""
+"""The consumer's Prometheus metrics, named as its "Metric and label naming" recommends."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -1,11 +1,14 @@
-"""The poll loop: receive, handle, acknowledge, again and again.
+"""The poll loop: receive, handle, record, acknowledge, and again.
 
-One rule acknowledges: a message is deleted after every handler returned without failing on it. Killed before
-that, it is delivered again, and handlers find it done: SQS delivers at least once, the store keeps once.
-A message fails alone: its reason is recorded, it becomes visible again after a growing delay, and after
-`maxReceiveCount` tries SQS moves it to the dead-letter queue.
+A message is deleted only after every handler has returned without failing on it. If the process is killed
+before that, SQS delivers the message again and the handlers find it done: SQS delivers at least once, the
+store keeps one copy.
+
+Messages fail one by one. The reason is recorded, the message becomes visible again after a growing delay, and
+after `maxReceiveCount` tries SQS moves it to the dead-letter queue.
 """
 
+import functools
 import logging
 import random
 import threading
@@ -26,7 +29,7 @@ from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, Dependency, explain, ret
 from pipeline.stopping import Stopped
 from pipeline.store.failures import FailedTry, FailureLog
 
-LONGEST_DELAY_SECONDS = 900
+MAX_DELAY_SECONDS = 900
 PAUSE_AFTER_ERROR_SECONDS = 1.0
 
 Result = TypeVar("Result")
@@ -34,12 +37,12 @@ log = logging.getLogger(__name__)
 
 
 class NotAcknowledged(Exception):
-    """SQS answered, but did not do what was asked for every message of the batch; it may if asked again."""
+    """SQS responded, but left some messages of the batch as they were; a repeated request may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """What the pollers of one process have in common."""
+class PollerContext:
+    """What the pollers of one process share."""
 
     queue: Queue
     handlers: Sequence[Handler]
@@ -53,22 +56,35 @@ class Shared:
     database: Dependency = field(default_factory=lambda: Dependency("database"))
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What became of a batch: handled, failed, or given back because the process stops."""
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What became of the messages of a batch: each is in one of these lists.
+
+    Untouched are those that are handed back to the queue because the process stops.
+    """
 
     done: list[Delivery] = field(default_factory=list)
     failed: list[FailedTry] = field(default_factory=list)
     untouched: list[Delivery] = field(default_factory=list)
 
+    def __add__(self, other: "BatchOutcome") -> "BatchOutcome":
+        """Return the outcome of both taken together."""
+        return BatchOutcome(
+            self.done + other.done, self.failed + other.failed, self.untouched + other.untouched
+        )
+
+    def without_failures(self) -> "BatchOutcome":
+        """Return the outcome with the failed messages among those that are handed back."""
+        return BatchOutcome(self.done, untouched=self.untouched + [failed.delivery for failed in self.failed])
+
 
 class Poller:
     """One loop over the queue. Several run side by side, so that AWS, database and handlers overlap."""
 
-    def __init__(self, name: str, shared: Shared) -> None:
-        """Health and metrics know it by `name`."""
+    def __init__(self, name: str, context: PollerContext) -> None:
+        """Health and metrics use `name` for this poller."""
         self.name = name
-        self._shared = shared
+        self._context = context
         self._doing = "starting"
 
     @property
@@ -77,43 +93,52 @@ class Poller:
         return self._doing == "receiving"
 
     def run(self) -> None:
-        """Poll until stopped, and finish the batch in hand."""
-        while not self._shared.stop.is_set():
+        """Poll until asked to stop, and finish the current batch."""
+        while not self._context.stop.is_set():
             try:
                 self.poll_once()
             except Stopped:
                 return
             except Exception:
-                # Nothing was deleted, so nothing is lost. No turn was completed: if it lasts, liveness fails.
+                # Nothing was deleted, so nothing is lost. If this goes on, no turn is completed and liveness
+                # fails.
                 log.exception("turn failed")
-                self._shared.stop.wait(PAUSE_AFTER_ERROR_SECONDS)
+                self._context.stop.wait(PAUSE_AFTER_ERROR_SECONDS)
             except BaseException as error:
-                self._shared.health.fail(self.name, f"died of {type(error).__name__}: {explain(error)}")
+                self._context.health.fail(self.name, f"died of {type(error).__name__}: {explain(error)}")
                 raise
 
-    def poll_once(self) -> Outcome:
-        """Take one turn; return what became of the batch. Raises Stopped where AWS is away when stopping."""
-        outcome = Outcome()
-        if deliveries := self._receive():
-            with self._shared.keeper.holding(deliveries):
-                metrics.IN_FLIGHT.inc(len(deliveries))
-                try:
-                    self._handle(deliveries, outcome)
-                    self._record(outcome)
-                    self._acknowledge(outcome)
-                finally:
-                    metrics.IN_FLIGHT.dec(len(deliveries))
+    def poll_once(self) -> BatchOutcome:
+        """Receive and process one batch. Raises Stopped if AWS is away when the process should stop."""
+        deliveries = self._receive()
+        outcome = self._process(deliveries) if deliveries else BatchOutcome()
         self._beat()
         metrics.LAST_POLL.labels(self.name).set_to_current_time()
+        return outcome
+
+    def _process(self, deliveries: Sequence[Delivery]) -> BatchOutcome:
+        """Handle, record and acknowledge a batch, which stays hidden from other consumers meanwhile."""
+        with self._context.keeper.holding(deliveries):
+            metrics.IN_FLIGHT.inc(len(deliveries))
+            try:
+                handled = self._handle(deliveries)
+                outcome = self._unless_stopped(
+                    lambda: self._record(handled),
+                    # Failures are only reported to SQS once their reason is recorded: these will fail again.
+                    otherwise=handled.without_failures(),
+                )
+                self._acknowledge(outcome)
+            finally:
+                metrics.IN_FLIGHT.dec(len(deliveries))
         return outcome
 
     # ---- receive
 
     def _receive(self) -> list[Delivery]:
-        """Return a batch, or nothing. A queue that does not exist is waited for, like any error of AWS."""
+        """Return a batch, or nothing. A queue that does not exist yet is waited for, like any AWS error."""
         self._begin("receiving")
         deliveries = self._retry(
-            lambda: self._shared.queue.receive(self._shared.wait_seconds), self._shared.aws, AWS_ERRORS
+            lambda: self._context.queue.receive(self._context.wait_seconds), self._context.aws, AWS_ERRORS
         )
         if deliveries:
             log.info("received", extra={"messages": len(deliveries)})
@@ -123,50 +148,50 @@ class Poller:
 
     # ---- handle
 
-    def _handle(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
-        """Give the batch to the handlers in portions that they take; when stopping, start no further one."""
+    def _handle(self, deliveries: Sequence[Delivery]) -> BatchOutcome:
+        """Pass the batch to the handlers in portions of a size that all accept; start none when stopping."""
         self._begin("handling")
         began = time.monotonic()
-        size = min(getattr(handler, "batch_size", MAX_BATCH) for handler in self._shared.handlers)
+        size = min(getattr(handler, "batch_size", MAX_BATCH) for handler in self._context.handlers)
+        outcome = BatchOutcome()
         for start in range(0, len(deliveries), size):
-            portion = deliveries[start : start + size]
-            if start and self._shared.stop.is_set():
-                outcome.untouched += portion
+            portion = list(deliveries[start : start + size])
+            untouched = BatchOutcome(untouched=portion)
+            if start and self._context.stop.is_set():
+                outcome += untouched
             else:
-                self._handle_portion(portion, outcome)
+                outcome += self._unless_stopped(
+                    functools.partial(self._handle_portion, portion), otherwise=untouched
+                )
                 self._beat()
         metrics.HANDLING.observe(time.monotonic() - began)
+        return outcome
 
-    def _handle_portion(self, portion: Sequence[Delivery], outcome: Outcome) -> None:
-        """Give the portion to every handler in turn; what fails in one does not reach the next."""
+    def _handle_portion(self, portion: Sequence[Delivery]) -> BatchOutcome:
+        """Pass the portion to each handler in turn; messages that fail in one do not reach the next."""
         left, failed = list(portion), []
-        try:
-            for handler in self._shared.handlers:
-                failures = self._call(handler, left) if left else {}
-                failed += [self._failed_try(left[place], error) for place, error in failures.items()]
-                left = [delivery for place, delivery in enumerate(left) if place not in failures]
-        except Stopped:
-            outcome.untouched += portion
-            return
-        outcome.done += left
-        outcome.failed += failed
-        metrics.HANDLED.inc(len(left))
-        now = time.time()
-        for delivery in left:
-            metrics.LATENCY.observe(max(0.0, now - delivery.message.time.timestamp()))
+        for handler in self._context.handlers:
+            failures = self._call(handler, left) if left else {}
+            failed += [self._failed_try(left[place], error) for place, error in failures.items()]
+            left = [delivery for place, delivery in enumerate(left) if place not in failures]
+        _count_handled(left)
+        return BatchOutcome(done=left, failed=failed)
 
     def _call(self, handler: Handler, deliveries: Sequence[Delivery]) -> Failures:
-        """Return the failures. An outage is waited out right here, so that it uses up nobody's tries."""
-        try:
-            failures = self._retry(lambda: handler(deliveries), self._shared.database, (Unavailable,))
-        except Stopped:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is recorded as the reason
-            return dict.fromkeys(range(len(deliveries)), error)
-        return failures or {}
+        """Return the failures. An outage is waited out here, so that it uses up no message's tries."""
+
+        def attempt() -> Failures:
+            try:
+                return handler(deliveries) or {}
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is recorded as the reason
+                return dict.fromkeys(range(len(deliveries)), error)
+
+        return self._retry(attempt, self._context.database, (Unavailable,))
 
     def _failed_try(self, delivery: Delivery, error: Exception) -> FailedTry:
-        limit = self._retry(self._shared.queue.max_receive_count, self._shared.aws, AWS_ERRORS)
+        limit = self._retry(self._context.queue.max_receive_count, self._context.aws, AWS_ERRORS)
         failed = FailedTry(
             delivery,
             error_type=type(error).__name__,
@@ -184,48 +209,48 @@ class Poller:
         log.warning("dead letter" if failed.last else "left for retry", extra=fields)
         return failed
 
-    # ---- acknowledge
+    # ---- record
 
-    def _record(self, outcome: Outcome) -> None:
-        """Keep the reasons, and note which earlier failures have come to a good end, before SQS is told."""
+    def _record(self, outcome: BatchOutcome) -> BatchOutcome:
+        """Record why messages failed and which earlier failures are resolved, before SQS is told."""
         self._begin("recording")
 
         def record() -> None:
-            self._shared.failures.record(outcome.failed)
-            self._shared.failures.resolve(outcome.done)
+            self._context.failures.record(outcome.failed)
+            self._context.failures.resolve(outcome.done)
 
-        try:
-            self._retry(record, self._shared.database, DATABASE_ERRORS)
-        except Stopped:
-            # Handed back, they fail once more, with their reason.
-            outcome.untouched += [failed.delivery for failed in outcome.failed]
-            outcome.failed = []
+        self._retry(record, self._context.database, DATABASE_ERRORS)
+        return outcome
 
-    def _acknowledge(self, outcome: Outcome) -> None:
-        """Delete what is done; let the rest become visible again, what failed after a delay."""
+    # ---- acknowledge
+
+    def _acknowledge(self, outcome: BatchOutcome) -> None:
+        """Delete what is done; make the rest visible again, after a delay if it failed."""
         self._begin("acknowledging")
-        queue = self._shared.queue
+        queue = self._context.queue
         if outcome.done:
-            self._ask_for_each(queue.delete, outcome.done)
+            self._repeat_for_the_rest(queue.delete, outcome.done)
             log.info("deleted", extra={"messages": len(outcome.done)})
             metrics.DELETED.inc(len(outcome.done))
         seconds = {failed.delivery: self._delay(failed) for failed in outcome.failed}
         seconds |= dict.fromkeys(outcome.untouched, 0)
         if seconds:
-            self._shared.keeper.release(seconds)
-            self._ask_for_each(lambda left: queue.hide({one: seconds[one] for one in left}), list(seconds))
+            self._context.keeper.release(seconds)
+            self._repeat_for_the_rest(
+                lambda left: queue.hide({delivery: seconds[delivery] for delivery in left}), list(seconds)
+            )
 
     def _delay(self, failed: FailedTry) -> int:
-        """Return the seconds until the next try, doubled with each and jittered; 0 if no try is left."""
+        """Return the seconds until the next try, doubled with every try and jittered; 0 after the last."""
         if failed.last:
             return 0
-        doubled: int = self._shared.retry_seconds * 2 ** min(failed.delivery.receive_count - 1, 20)
-        return round(min(doubled, LONGEST_DELAY_SECONDS) * random.uniform(0.5, 1))
+        doubled: int = self._context.retry_seconds * 2 ** min(failed.delivery.receive_count - 1, 20)
+        return round(min(doubled, MAX_DELAY_SECONDS) * random.uniform(0.5, 1))
 
-    def _ask_for_each(
+    def _repeat_for_the_rest(
         self, call: Callable[[Sequence[Delivery]], list[Delivery]], deliveries: Sequence[Delivery]
     ) -> None:
-        """Call with those that are left until none is: a batch can succeed in part."""
+        """Call until no delivery is left: a batch can succeed in part."""
         left = list(deliveries)
 
         def attempt() -> None:
@@ -233,20 +258,34 @@ class Poller:
             if left:
                 raise NotAcknowledged(f"{len(left)} messages of a batch")
 
-        self._retry(attempt, self._shared.aws, (*AWS_ERRORS, NotAcknowledged))
+        self._retry(attempt, self._context.aws, (*AWS_ERRORS, NotAcknowledged))
 
-    # ---- signs of life
+    # ---- waiting, stopping, signs of life
+
+    def _unless_stopped(self, step: Callable[[], Result], otherwise: Result) -> Result:
+        """Return what the step returns, or `otherwise` if it has to be given up because the process stops."""
+        try:
+            return step()
+        except Stopped:
+            return otherwise
 
     def _retry(
         self, call: Callable[[], Result], dependency: Dependency, errors: tuple[type[Exception], ...]
     ) -> Result:
         return retry_until_stopped(
-            call, dependency=dependency, errors=errors, stop=self._shared.stop, beat=self._beat
+            call, dependency=dependency, errors=errors, stop=self._context.stop, beat=self._beat
         )
 
     def _begin(self, doing: str) -> None:
         self._doing = doing
-        self._shared.health.doing(self.name, doing)
+        self._context.health.doing(self.name, doing)
 
     def _beat(self) -> None:
-        self._shared.health.beat(self.name)
+        self._context.health.beat(self.name)
+
+
+def _count_handled(deliveries: Sequence[Delivery]) -> None:
+    metrics.HANDLED.inc(len(deliveries))
+    now = time.time()
+    for delivery in deliveries:
+        metrics.LATENCY.observe(max(0.0, now - delivery.message.time.timestamp()))

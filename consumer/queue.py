@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-LIMIT_KNOWN_SECONDS = 60.0
-LONGEST_VISIBILITY_SECONDS = 43_200  # twelve hours from the receipt on ("ChangeMessageVisibility", AWS)
+LIMIT_CACHE_SECONDS = 60.0
+MAX_VISIBILITY_SECONDS = 43_200  # twelve hours after the receipt ("ChangeMessageVisibility", AWS)
 
 
 class Queue:
-    """An SQS queue by name. Every method raises what boto3 raises; none repeats a request."""
+    """An SQS queue, looked up by name. Methods raise what boto3 raises and do not retry."""
 
     def __init__(self, sqs: "SQSClient", name: str, visibility_timeout_seconds: int) -> None:
-        """Keep the client; nothing is asked of AWS yet."""
+        """Store the client; no request is made yet."""
         self.name = name
         self.visibility_timeout_seconds = visibility_timeout_seconds
         self._sqs = sqs
@@ -30,7 +30,7 @@ class Queue:
         self._known_url: str | None = None
         # After how many receipts SQS moves a message to the dead-letter queue; None for never. Raises what
         # boto3 raises.
-        self.max_receive_count = TtlCache(self._read_max_receive_count, LIMIT_KNOWN_SECONDS)
+        self.max_receive_count = TtlCache(self._read_max_receive_count, LIMIT_CACHE_SECONDS)
 
     @property
     def _url(self) -> str:
@@ -39,7 +39,7 @@ class Queue:
         return self._known_url
 
     def check(self) -> None:
-        """Return if the queue is there now."""
+        """Return if the queue exists; otherwise raise what boto3 raises."""
         self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
 
     def _read_max_receive_count(self) -> int | None:
@@ -48,7 +48,7 @@ class Queue:
         return int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
     def receive(self, wait_seconds: int = LONG_POLL_SECONDS) -> list[Delivery]:
-        """Return up to ten messages, waiting for the first; they stay hidden for the visibility timeout."""
+        """Wait for messages and return up to ten, hidden from other consumers for the visibility timeout."""
         answer = self._fast_sqs.call(
             "ReceiveMessage",
             {
@@ -64,7 +64,7 @@ class Queue:
         return [self._delivery(message, now) for message in answer.get("Messages", [])]
 
     def delete(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Delete up to ten messages; return those that were not and may be if asked again."""
+        """Delete up to ten messages; return those that were not deleted and are worth another request."""
         entries = [
             {"Id": str(place), "ReceiptHandle": delivery.receipt_handle}
             for place, delivery in enumerate(deliveries)
@@ -73,9 +73,9 @@ class Queue:
         return _worth_repeating(deliveries, answer.get("Failed", []))
 
     def hide(self, seconds: Mapping[Delivery, int]) -> list[Delivery]:
-        """Let each of up to ten messages become visible again so many seconds from now, 0 for at once.
+        """Make up to ten messages visible again after the given seconds, 0 for immediately.
 
-        Returns those for which it was refused and may work if asked again.
+        Returns those that were not changed and are worth another request.
         """
         deliveries = list(seconds)
         answer = self._sqs.change_message_visibility_batch(
@@ -84,7 +84,7 @@ class Queue:
                 {
                     "Id": str(place),
                     "ReceiptHandle": delivery.receipt_handle,
-                    "VisibilityTimeout": min(seconds[delivery], LONGEST_VISIBILITY_SECONDS),
+                    "VisibilityTimeout": min(seconds[delivery], MAX_VISIBILITY_SECONDS),
                 }
                 for place, delivery in enumerate(deliveries)
             ],
@@ -116,8 +116,8 @@ class Queue:
 def _worth_repeating(
     deliveries: Sequence[Delivery], failed: Sequence[Mapping[str, object]]
 ) -> list[Delivery]:
-    """Return the deliveries of those entries that AWS does not blame on us ("BatchResultErrorEntry", AWS).
+    """Return the deliveries whose entries failed through no fault of ours ("BatchResultErrorEntry", AWS).
 
-    A receipt handle that is no longer valid stays so: the message was deleted, or has been received again.
+    An invalid receipt handle stays invalid: the message was deleted, or has been received again.
     """
     return [deliveries[int(str(entry["Id"]))] for entry in failed if not entry.get("SenderFault")]

@@ -41,7 +41,7 @@ class ConsumerSettings(DatabaseSettings):
 
     @field_validator("handler")
     @classmethod
-    def _names_callables(cls, value: str) -> str:
+    def _check_handler(cls, value: str) -> str:
         for name in value.split(","):
             module, colon, attribute = name.strip().partition(":")
             if name.strip() != "store" and not (module and colon and attribute.isidentifier()):
@@ -50,7 +50,7 @@ class ConsumerSettings(DatabaseSettings):
 
     @field_validator("faults")
     @classmethod
-    def _names_faults(cls, value: str) -> str:
+    def _check_faults(cls, value: str) -> str:
         parse_faults(value)
         return value
 

@@ -1,7 +1,7 @@
-"""Keeping what is in hand hidden: what is handled for long is not given to another consumer meanwhile.
+"""Extends the visibility timeout of messages that take long, so that no other consumer receives them.
 
-One thread for the process extends the visibility timeout of every delivery in hand well before it runs out
-("Amazon SQS visibility timeout", AWS). A batch that is done sooner, as nearly all are, costs no request.
+One thread per process extends the timeout of every delivery in progress well before it expires ("Amazon SQS
+visibility timeout", AWS). A batch that is done sooner, as nearly all are, costs no request.
 """
 
 import contextlib
@@ -20,20 +20,20 @@ log = logging.getLogger(__name__)
 
 
 class VisibilityKeeper:
-    """Extends what pollers hold; they hold and release from their threads."""
+    """Extends the deliveries that pollers hold. Pollers hold and release them from their own threads."""
 
     def __init__(self, queue: Queue) -> None:
-        """Extend nothing until `run`."""
+        """Nothing is extended until `run` is called."""
         self._queue = queue
         self._timeout = queue.visibility_timeout_seconds
-        # Held over each request, so that a release returns only when no extension is on its way: it would
-        # undo the shorter timeout that is set next.
+        # Held during each request, so that a release returns only when no extension is under way. A later one
+        # would undo the shorter timeout that the poller sets next.
         self._lock = threading.Lock()
         self._visible_at: dict[Delivery, float] = {}
 
     @contextlib.contextmanager
     def holding(self, deliveries: Sequence[Delivery]) -> Iterator[None]:
-        """Keep these, which have just been received, hidden until released or the end of the block."""
+        """Keep deliveries that were just received hidden, until they are released or the block ends."""
         visible_at = time.monotonic() + self._timeout
         with self._lock:
             self._visible_at |= dict.fromkeys(deliveries, visible_at)
@@ -43,22 +43,22 @@ class VisibilityKeeper:
             self.release(deliveries)
 
     def release(self, deliveries: Iterable[Delivery]) -> None:
-        """Extend these no more."""
+        """Stop extending these."""
         with self._lock:
             for delivery in deliveries:
                 self._visible_at.pop(delivery, None)
 
     def run(self, end: threading.Event) -> None:
-        """Extend what needs it until `end` is set."""
+        """Extend deliveries that are due until `end` is set."""
         while not end.wait(self._timeout / 6):
             try:
                 self.extend_due()
             except AWS_ERRORS as error:
-                # Tried again in a moment, and there is time for several attempts.
+                # There is time for several more attempts before the timeout expires.
                 log.warning("visibility not extended", extra={"reason": explain(error)})
 
     def extend_due(self) -> int:
-        """Extend what becomes visible within half a timeout; return how many. Raises what boto3 raises."""
+        """Extend those with less than half their timeout left; return how many. Raises what boto3 raises."""
         with self._lock:
             now = time.monotonic()
             due = [

@@ -26,7 +26,7 @@ class ProducerSettings(TopicSettings):
     )
 
     @model_validator(mode="after")
-    def _ordered(self) -> "ProducerSettings":
+    def _check_intervals(self) -> "ProducerSettings":
         if self.min_interval_seconds > self.max_interval_seconds:
             raise ValueError(
                 f"MIN_INTERVAL_SECONDS={self.min_interval_seconds:g} is not allowed: "

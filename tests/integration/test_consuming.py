@@ -273,7 +273,7 @@ def test_when_stopping_what_was_not_started_is_handed_back_at_once(ministack: Na
         consumer.stop.set()
 
     consumer.poller = TestConsumer(ministack, store, stop_after_first).poller
-    consumer.stop = consumer.poller._shared.stop
+    consumer.stop = consumer.poller._context.stop
     publish(ministack, 5)
     wait_for(lambda: consumer.poller.poll_once().untouched)
 
@@ -359,7 +359,7 @@ class PartlyFailing:
 def test_what_a_batch_left_undone_is_asked_for_again_and_nothing_else(ministack: Names, store: Store) -> None:
     consumer = TestConsumer(ministack, store, refuse("0", times=1), StoreHandler(store))
     queue = PartlyFailing(consumer.queue)
-    consumer.poller = Poller("poller", dataclasses.replace(consumer.shared, queue=cast(Queue, queue)))
+    consumer.poller = Poller("poller", dataclasses.replace(consumer.context, queue=cast(Queue, queue)))
     send(ministack, *(new_message("/tests", "t", {"text": str(number)}).body for number in range(5)))
     wait_for(lambda: consumer.left_in_queue() == 5)
 
@@ -390,7 +390,7 @@ def test_an_outage_of_aws_is_logged_once_for_all_pollers_and_so_is_its_end(
         return receive(wait_seconds)
 
     monkeypatch.setattr(consumer.queue, "receive", receive_or_fail)
-    pollers = [threading.Thread(target=Poller(f"p{n}", consumer.shared).run) for n in range(4)]
+    pollers = [threading.Thread(target=Poller(f"p{n}", consumer.context).run) for n in range(4)]
     with caplog.at_level("INFO"):
         for poller in pollers:
             poller.start()

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from consumer.handler import Failures, Handler, StoreHandler
-from consumer.poller import Outcome, Poller, Shared
+from consumer.poller import BatchOutcome, Poller, PollerContext
 from consumer.queue import Queue
 from consumer.visibility import VisibilityKeeper
 from pipeline.aws import Topic, sns_client, sqs_client
@@ -38,7 +38,7 @@ class TestConsumer:
         self.dead_letters = DeadLetterQueue(sqs_client(10), names.queue, self.failures)
         self.keeper = VisibilityKeeper(self.queue)
         self.health = Health(stall_seconds, {})
-        self.shared = Shared(
+        self.context = PollerContext(
             queue=self.queue,
             handlers=handlers or [StoreHandler(store)],
             failures=self.failures,
@@ -48,16 +48,15 @@ class TestConsumer:
             wait_seconds=1,
             retry_seconds=retry_seconds,
         )
-        self.poller = Poller("poller", self.shared)
+        self.poller = Poller("poller", self.context)
 
-    def take(self, count: int = 1) -> Outcome:
+    def take(self, count: int = 1) -> BatchOutcome:
         """Take turns until so many deliveries have come; return what became of them."""
-        total = Outcome()
+        total = BatchOutcome()
 
         def enough() -> bool:
-            outcome = self.poller.poll_once()
-            for part in ("done", "failed", "untouched"):
-                getattr(total, part).extend(getattr(outcome, part))
+            nonlocal total
+            total += self.poller.poll_once()
             return len(total.done) + len(total.failed) + len(total.untouched) >= count
 
         wait_for(enough, what=f"{count} deliveries")

@@ -1,4 +1,4 @@
-"""Upkeep of the store: it keeps the newest messages, and consuming never waits for what that takes."""
+"""Maintenance of the store, in a thread of its own so that consuming never waits for it."""
 
 import logging
 import threading
@@ -13,18 +13,18 @@ INTERVAL_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-def tend_until_stopped(writer: Writer, keep: int, stop: threading.Event) -> None:
-    """Remove what exceeds `keep` messages, and settle the search index, every few seconds."""
-    database = Dependency("database, for upkeep")
+def maintain_until_stopped(writer: Writer, keep: int, stop: threading.Event) -> None:
+    """Every few seconds, remove all but the newest `keep` messages and settle the search index."""
+    database = Dependency("database, for maintenance")
 
-    def tend() -> int:
+    def maintain() -> int:
         writer.settle_index()
         return writer.prune(keep)
 
     while not stop.wait(INTERVAL_SECONDS):
         try:
             removed = retry_until_stopped(
-                tend,
+                maintain,
                 dependency=database,
                 errors=DATABASE_ERRORS,
                 stop=stop,
@@ -33,7 +33,7 @@ def tend_until_stopped(writer: Writer, keep: int, stop: threading.Event) -> None
         except Stopped:
             return
         except Exception:
-            log.exception("upkeep failed")
+            log.exception("maintenance failed")
             continue
         if removed:
             PRUNED.inc(removed)
