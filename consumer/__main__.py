@@ -29,6 +29,8 @@ PROBE_TIMEOUT_SECONDS = 2
 # their visibility timeout expires. So polls get this long to return messages that can still be handled.
 # `make run` promises to end within 5 seconds.
 LAST_POLL_SECONDS = 2.5
+# Python handles a signal that arrives just before a wait begins only when that wait ends.
+SIGNAL_SECONDS = 0.25
 
 log = logging.getLogger("consumer")
 
@@ -82,7 +84,8 @@ def main() -> None:
     drained = threading.Event()
     _start("visibility", context.keeper.run, drained)
 
-    stop.wait()
+    while not stop.wait(SIGNAL_SECONDS):
+        pass
     health.drain()
     _drain(threads)
     drained.set()

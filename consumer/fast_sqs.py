@@ -1,11 +1,12 @@
 """SQS without boto3's overhead, for the requests that a consumer makes with every batch.
 
 For each request boto3 resolves the endpoint, serializes the parameters and parses the response according to
-the service model. That costs a consumer more CPU time than storing the messages does. SQS speaks the "AWS
-JSON 1.0 protocol", in which parameters and results are plain JSON, so all three steps can be skipped.
+the service model, which takes a large part of a consumer's CPU time. SQS speaks the "AWS JSON 1.0 protocol",
+in which parameters and results are plain JSON, so all three steps can be skipped.
 
-Everything else is done by the boto3 client that is passed in: its signer signs the request, its HTTP session
-sends it (connection pool, TLS, CA bundle, proxies, timeouts), and its hooks and exceptions stay in place.
+Everything else is left to the boto3 client that is passed in: its signer signs the request, its HTTP session
+sends it (connection pool, TLS, CA bundle, proxies, timeouts), its `before-send` handlers are called, and
+errors are raised as its exceptions.
 """
 
 import http.client
