@@ -1,4 +1,4 @@
-"""Errors of HTTP answers, as problem documents (RFC 9457)."""
+"""HTTP errors as problem documents (RFC 9457)."""
 
 import json
 import logging
@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 
 class Problem(Exception):
-    """An answer other than success. `extension` adds members, such as the `parameter` that is wrong."""
+    """An error to answer with. `extension` adds members, such as the `parameter` that is wrong."""
 
     def __init__(self, status: int, detail: str, **extension: Any) -> None:
-        """Keep what the document will say."""
+        """Keep the members of the document."""
         super().__init__(detail)
         self.status, self.detail, self.extension = status, detail, extension
 
@@ -27,7 +27,7 @@ class Problem(Exception):
 
 
 def answer_problems_as_documents(app: Flask) -> None:
-    """Turn every error of this app into a problem document; the unexpected ones are logged with traceback."""
+    """Answer every error of this app with a problem document; unexpected ones are logged with traceback."""
 
     @app.errorhandler(Problem)
     def answer_problem(problem: Problem) -> Response:
@@ -45,4 +45,4 @@ def answer_problems_as_documents(app: Flask) -> None:
     def answer_unexpected(error: Exception) -> Response:
         fields = {"method": request.method, "path": request.path}
         log.error("request failed", exc_info=error, extra=fields)
-        return Problem(500, "an error of the server; its log says more").to_response()
+        return Problem(500, "internal error; see the log of the service").to_response()

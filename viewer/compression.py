@@ -1,35 +1,36 @@
-"""Compression of what is sent whole: the page, its files, lists. Streams and exports pass as they are."""
+"""Compression of answers that are sent whole: pages, files, lists. Streams and exports are not compressed."""
 
 import functools
 import gzip
 
 from flask import Flask, Response, request
 
-SMALLEST = 1_000
+MIN_BYTES = 1_000
 COMPRESSED = ("text/html", "text/css", "text/javascript", "application/json", "image/svg+xml")
+FILES = ("static", "docs.static")
 
 
 def compress(app: Flask) -> None:
-    """Compress the answers of this app for whoever takes them so."""
+    """Compress the answers of this app for clients that accept gzip."""
 
     @app.after_request
     def compress_answer(answer: Response) -> Response:
-        whole = request.endpoint == "static" or not answer.is_streamed
-        if answer.mimetype not in COMPRESSED or answer.status_code != 200 or not whole:
+        is_file = request.endpoint in FILES
+        is_whole = is_file or not answer.is_streamed
+        if answer.mimetype not in COMPRESSED or answer.status_code != 200 or not is_whole:
             return answer
         answer.vary.add("Accept-Encoding")
         if not request.accept_encodings["gzip"]:
             return answer
         answer.direct_passthrough = False
         data = answer.get_data()
-        if len(data) >= SMALLEST:
-            packed = _packed(data) if request.endpoint == "static" else gzip.compress(data, 5)
-            answer.set_data(packed)
+        if len(data) >= MIN_BYTES:
+            answer.set_data(_compressed_file(data) if is_file else gzip.compress(data, 5))
             answer.headers["Content-Encoding"] = "gzip"
         return answer
 
 
 @functools.lru_cache(maxsize=64)
-def _packed(data: bytes) -> bytes:
-    """Return one of our own files; there are few, and each is packed once."""
+def _compressed_file(data: bytes) -> bytes:
+    """Return one of our own files, compressed once; there are few."""
     return gzip.compress(data, 9)

@@ -1,1 +1,1 @@
-"""What the viewer asks of SNS and SQS: what the queues hold, and redriving dead letters."""
+"""AWS, as the viewer uses it: inspecting queues and redriving dead letters."""

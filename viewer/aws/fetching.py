@@ -1,9 +1,11 @@
-"""Asking other services for JSON over HTTP."""
+"""Requests for JSON to the other services and to emulators."""
 
-import json
-import urllib.error
-import urllib.request
 from typing import Any
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+_pool = urllib3.PoolManager(retries=False, headers={"Accept": "application/json"})
 
 
 class FetchError(Exception):
@@ -11,20 +13,21 @@ class FetchError(Exception):
 
 
 def fetch_json(url: str, timeout: float) -> tuple[int, Any]:
-    """Return the status and the document of a GET, whatever the status. Raises FetchError."""
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})
+    """Return the status and the document of a GET; None is the document of an error that has none.
+
+    Raises FetchError.
+    """
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, _json_or_none(error)
-    except (OSError, ValueError) as error:
+        answer = _pool.request("GET", url, timeout=timeout)
+        return answer.status, _document(answer)
+    except (HTTPError, ValueError) as error:
         raise FetchError(f"{url.partition('?')[0]} does not answer: {error}") from None
 
 
-def _json_or_none(error: urllib.error.HTTPError) -> Any:
+def _document(answer: urllib3.BaseHTTPResponse) -> Any:
     try:
-        return json.load(error)
-    except (OSError, ValueError):
+        return answer.json()
+    except ValueError:
+        if answer.status == 200:
+            raise
         return None

@@ -1,8 +1,7 @@
-"""The queues, looked at from outside: how much lies in them, and where the endpoint allows it, what.
+"""Inspecting queues: how many messages they hold, and which, where the endpoint can tell.
 
-Receiving would hide messages from the consumers and raise their receive counts. Emulators have a way to look
-without that (LocalStack, "SQS developer endpoints"; MiniStack, "Inspecting queues"); AWS has none, and tells
-numbers only.
+Receiving would hide messages from the consumers and raise their receive counts. Emulators can list messages
+without that (LocalStack, "SQS developer endpoints"; MiniStack, "Inspecting queues"); AWS only counts them.
 """
 
 import json
@@ -21,14 +20,14 @@ from viewer.aws.redrive import COUNTS
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# The emulators' endpoints return every message with its body, whatever one asks for.
+# The endpoints of the emulators always return all messages with their bodies.
 MAX_LOOKED_AT = 1_000
 LOOK_TIMEOUT_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many messages a queue holds, as SQS counts them: approximately."""
+    """About how many messages a queue holds, as SQS counts them."""
 
     name: str
     visible: int
@@ -54,18 +53,18 @@ class Waiting:
 
 
 class CannotLook(Exception):
-    """The endpoint has no way to look, or there is too much to look at; the text says which."""
+    """The endpoint cannot list messages, or there are too many; the text says which."""
 
 
 class Queues:
     """The queue and its dead-letter queue. Methods raise what boto3 raises."""
 
     def __init__(self, sqs: "SQSClient", name: str) -> None:
-        """Ask nothing of AWS yet."""
+        """Send no request yet."""
         self._sqs, self.name = sqs, name
 
     def depths(self) -> tuple[Depth, Depth | None]:
-        """Return how much lies in the queue and in its dead-letter queue, if it has one."""
+        """Return the depths of the queue and of its dead-letter queue, if it has one."""
         depth, policy = self._depth(self.name)
         if policy is None:
             return depth, None
@@ -73,7 +72,7 @@ class Queues:
         return depth, self._depth(dead_name)[0]
 
     def look(self, depth: Depth) -> list[Waiting]:
-        """Return what lies in this queue, oldest first, and change nothing by it.
+        """Return the messages in this queue, oldest first, without changing anything.
 
         Raises CannotLook, and FetchError.
         """
@@ -96,7 +95,7 @@ class Queues:
         return Depth(name, visible, in_flight, delayed), attributes.get("RedrivePolicy")
 
     def _ask(self, endpoint: str, url: str) -> Iterator[Sequence[dict[str, Any]]]:
-        """Yield what the endpoint shows, if it is of a kind that does."""
+        """Yield the messages that the endpoint lists, if it can."""
         shown = {"QueueUrl": url, "ShowInvisible": "true", "ShowDelayed": "true"}
         answers: tuple[tuple[str, dict[str, str], Callable[[Any], Sequence[dict[str, Any]]]], ...] = (
             ("/_aws/sqs/messages", shown, _localstack_messages),
@@ -117,7 +116,7 @@ def _localstack_messages(document: Any) -> Sequence[dict[str, Any]]:
 
 
 def _ministack_messages(document: Any, url: str) -> Sequence[dict[str, Any]]:
-    # By account, region and a URL whose host is not the one that we use.
+    # By account, region and a URL, whose host may differ from ours.
     path = url.rpartition("://")[2].partition("/")[2]
     return [
         message
@@ -130,7 +129,7 @@ def _ministack_messages(document: Any, url: str) -> Sequence[dict[str, Any]]:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    """Return values by name; LocalStack has a list of Name and Value, or one such pair alone."""
+    """Return values by name; LocalStack sends a list of Name and Value, or a single pair."""
     if isinstance(value, dict) and value.keys() != {"Name", "Value"}:
         return value
     pairs = [value] if isinstance(value, dict) else value or []

@@ -1,11 +1,11 @@
-"""The dead-letter queue: how much lies in it, and sending it back (redrive).
+"""Redriving: sending dead letters back to the queue.
 
-AWS and LocalStack move messages themselves ("StartMessageMoveTask", AWS), but only all of them. A chosen few,
-and all of them where the endpoint cannot, are received, sent and then deleted, one after the other: whatever
-interrupts that leaves a message in one of the queues or in both, never in neither, and the store keeps one.
+AWS and LocalStack move messages themselves ("StartMessageMoveTask", AWS), but only all of them. Selected
+ones, and all of them if the endpoint cannot move them, are received, sent and then deleted, one by one: if
+that is interrupted, a message is in one of the queues or in both, and the store keeps one.
 
-Either way it goes on in the background, one at a time, and can be watched and cancelled. What AWS moves is
-known wherever it is asked; what this process moves, only here, and it ends with the process.
+A redrive runs in the background, one at a time, and can be watched and cancelled. The progress of AWS is
+known to every viewer; that of this process only here, and it ends with the process.
 """
 
 import contextlib
@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from botocore.exceptions import ClientError
+from pydantic import Field
 
 from pipeline.aws import MAX_BATCH, queue_url
 from pipeline.message import ORIGINAL_ID, has_own_identity
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
         MessageTypeDef,
     )
 
-# Long enough to look through a large queue once; what was only looked at is shown again at the end.
+# Long enough to go through a large queue once; messages that were not chosen are made visible at the end.
 HIDDEN_SECONDS = 120
 MAX_PER_SECOND = 500  # "StartMessageMoveTask", AWS
 MAX_ATTRIBUTES = 10  # "SendMessage", AWS
@@ -43,10 +44,11 @@ COUNTS: "tuple[QueueAttributeNameType, ...]" = (
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
 )
-LOOK_SECONDS = 1.0  # how often AWS is asked how far it got
+LOOK_SECONDS = 1.0  # between requests for the progress of AWS
 UNSUPPORTED = ("UnsupportedOperation", "InvalidAction", "UnknownOperationException", "NotImplemented")
 
 log = logging.getLogger(__name__)
+STATUSES = ("running", "cancelling", "cancelled", "completed", "failed")
 
 
 class NoDeadLetterQueue(Exception):
@@ -54,17 +56,17 @@ class NoDeadLetterQueue(Exception):
 
 
 class RedriveRefused(Exception):
-    """A redrive is under way and another was asked for, or none is and it should be cancelled."""
+    """Another redrive is running, or none is that could be cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """How far sending back has got: `moved` of about `total` messages.
+    """The progress of a redrive: `moved` of about `total` messages.
 
-    `status` is running, cancelling, cancelled, completed or failed; `reason` says why it failed.
+    `reason` says why it failed.
     """
 
-    status: str
+    status: Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
     moved: int
     total: int
     started_at: datetime
@@ -72,7 +74,7 @@ class Redrive:
 
     @property
     def under_way(self) -> bool:
-        """Whether more may be moved."""
+        """Whether it is still running."""
         return self.status in ("running", "cancelling")
 
 
@@ -80,7 +82,7 @@ class DeadLetterQueue:
     """The dead-letter queue of a queue. Methods raise what boto3 raises, and NoDeadLetterQueue."""
 
     def __init__(self, sqs: "SQSClient", queue_name: str, failures: FailureReader) -> None:
-        """Ask nothing of AWS yet."""
+        """Send no request yet."""
         self._sqs, self.queue_name, self._failures = sqs, queue_name, failures
         self._starting = threading.Lock()
         self._mover: Mover | None = None
@@ -91,15 +93,14 @@ class DeadLetterQueue:
         return name, _count(self._sqs, queue_url(self._sqs, name))
 
     def redrive(self, message_ids: Collection[str] | None = None, per_second: int | None = None) -> Redrive:
-        """Begin to send the messages with these SQS ids back to the queue, or all; return how far that is.
+        """Begin to send the messages with these SQS ids back to the queue, or all; return the progress.
 
-        They go as fast as they can, or at most so many `per_second`. Raises RedriveRefused while another
-        redrive is under way.
+        `per_second` limits the rate. Raises RedriveRefused while another redrive is running.
         """
         with self._starting:
             progress = self.progress()
             if progress and progress.under_way:
-                raise RedriveRefused("a redrive is under way already")
+                raise RedriveRefused("a redrive is running already")
             if message_ids is None and (task := self._start_task(per_second)):
                 self._mover = None
                 return task
@@ -115,25 +116,25 @@ class DeadLetterQueue:
             return self._mover.progress
 
     def progress(self) -> Redrive | None:
-        """Return how far the redrive that is under way has got, or else the last one known."""
+        """Return the progress of the redrive that is running, or of the last one that is known."""
         task = self._task()
         if self._mover and not (task and task.under_way):
             return self._mover.progress
         return task
 
     def cancel(self) -> Redrive:
-        """Stop the redrive where it is; return how far it got. Raises RedriveRefused if none is under way."""
+        """Stop the redrive; return its progress. Raises RedriveRefused if none is running."""
         if self._mover and self._mover.progress.under_way:
             self._mover.cancel()
             return self._mover.progress
         entry = self._task_entry()
         if entry is None or "TaskHandle" not in entry:
-            raise RedriveRefused("no redrive is under way")
+            raise RedriveRefused("no redrive is running")
         self._sqs.cancel_message_move_task(TaskHandle=entry["TaskHandle"])
         return self.progress() or _redrive(entry)
 
     def _start_task(self, per_second: int | None) -> Redrive | None:
-        """Let AWS move everything; None where the endpoint cannot."""
+        """Let AWS move all messages; return None if the endpoint cannot."""
         began = datetime.now(UTC)
         try:
             if per_second is None:
@@ -151,7 +152,7 @@ class DeadLetterQueue:
         return self._task() or Redrive("running", 0, 0, began)
 
     def _watch(self, began: datetime) -> None:
-        """Wait for the end of what AWS moves; if that is before all is moved, the rest is dead still."""
+        """Wait until AWS has finished; if it did not move all messages, the rest are still dead."""
         try:
             while (task := self._task()) and task.under_way:
                 time.sleep(LOOK_SECONDS)
@@ -167,7 +168,7 @@ class DeadLetterQueue:
         return _redrive(entry) if entry else None
 
     def _task_entry(self) -> "ListMessageMoveTasksResultEntryTypeDef | None":
-        """Return what AWS says of the newest move; None if there was none, or the endpoint cannot."""
+        """Return the newest task of AWS; None if there is none, or the endpoint has no tasks."""
         try:
             found = self._sqs.list_message_move_tasks(SourceArn=self._arn(), MaxResults=1)
         except ClientError as error:
@@ -186,7 +187,7 @@ class DeadLetterQueue:
 
 
 class Mover:
-    """Moves messages from one queue to another, one after the other."""
+    """Moves messages from one queue to another, one by one."""
 
     def __init__(
         self,
@@ -198,7 +199,7 @@ class Mover:
         message_ids: Collection[str] | None,
         per_second: int | None,
     ) -> None:
-        """Take the names of both queues. Without `message_ids`, move as many messages as there are now."""
+        """Take the names of the queues. Without `message_ids`, move as many messages as there are now."""
         self._sqs, self._failures, self._target_name = sqs, failures, target_name
         self._source, self._target = queue_url(sqs, source_name), queue_url(sqs, target_name)
         self._chosen = None if message_ids is None else frozenset(message_ids)
@@ -213,7 +214,7 @@ class Mover:
         self.progress = replace(self.progress, status="cancelling")
 
     def run(self) -> None:
-        """Move them; `progress` tells how that ends."""
+        """Move the messages; `progress` says how it ended."""
         try:
             self._move_all()
         except Exception as error:
@@ -232,17 +233,17 @@ class Mover:
                     self._move(raw)
                     in_hand.remove(raw)
                     self._cancelled.wait(self._pause_seconds)
-                # Also so that what dies again meanwhile is not moved for ever.
+                # Messages that die again meanwhile are not moved again.
                 if self._cancelled.is_set() or self.progress.moved >= self.progress.total:
                     break
             if self._chosen is None and self.progress.moved >= self.progress.total:
-                # Whatever else was dead, the queue has forgotten, as an emulator does when it starts.
+                # Other dead letters are no longer in the queue: an emulator forgets them when it restarts.
                 self._failures.mark_redriven(self._target_name, None, self.progress.started_at)
         finally:
             self._show_again(in_hand)
 
     def _look_through(self, in_hand: "list[MessageTypeDef]") -> "Iterator[MessageTypeDef]":
-        """Yield messages until the queue shows none that was not seen; add to `in_hand` what is received."""
+        """Yield messages until the queue returns no new ones; add what is received to `in_hand`."""
         seen: set[str] = set()
         while True:
             answer = self._sqs.receive_message(
@@ -260,7 +261,7 @@ class Mover:
             yield from batch
 
     def _move(self, raw: "MessageTypeDef") -> None:
-        """Send, then delete: in this order nothing can be lost in between."""
+        """Send, then delete: in this order none is lost if it is interrupted."""
         began = datetime.now(UTC)
         self._sqs.send_message(
             QueueUrl=self._target, MessageBody=raw["Body"], MessageAttributes=_attributes(raw)
@@ -270,7 +271,7 @@ class Mover:
         self.progress = replace(self.progress, moved=self.progress.moved + 1)
 
     def _show_again(self, in_hand: "list[MessageTypeDef]") -> None:
-        """Let what was only looked at be seen again; where that fails, its visibility timeout does it."""
+        """Make messages visible that were not moved; if that fails, their visibility timeout does it."""
         with contextlib.suppress(*AWS_ERRORS):
             for raw in in_hand:
                 self._sqs.change_message_visibility(
@@ -302,7 +303,7 @@ def _redrive(entry: "ListMessageMoveTasksResultEntryTypeDef") -> Redrive:
 
 
 def _attributes(raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDef]":
-    """Return what to send along: what came with it and, for a text, the id that SQS would replace."""
+    """Return the attributes to send: its own and, for a text, the id that SQS would replace."""
     attributes: dict[str, MessageAttributeValueTypeDef] = {}
     for name, value in raw.get("MessageAttributes", {}).items():
         kept = attributes[name] = {"DataType": value["DataType"]}
