@@ -107,18 +107,27 @@ def health_blueprint(health: Health) -> Blueprint:
 
     @blueprint.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+        return answer_metrics()
 
     @blueprint.get("/health")
     def answer() -> Response:
-        probe = request.args.get("probe", "liveness")
-        if probe not in ("liveness", "readiness"):
-            raise Problem(400, "probe should be liveness or readiness", parameter="probe")
-        body, status = health.readiness() if probe == "readiness" else health.liveness()
-        text = json.dumps(body, separators=(",", ":"))
-        return Response(text, status, mimetype="application/json", headers={"Cache-Control": "no-store"})
+        return answer_probe(health, request.args.get("probe", "liveness"))
 
     return blueprint
+
+
+def answer_metrics() -> Response:
+    """Return the metrics of this process for Prometheus."""
+    return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+def answer_probe(health: Health, probe: str) -> Response:
+    """Return what a probe of Kubernetes asks. Raises Problem if there is no such probe."""
+    if probe not in ("liveness", "readiness"):
+        raise Problem(400, "probe should be liveness or readiness", parameter="probe")
+    body, status = health.readiness() if probe == "readiness" else health.liveness()
+    text = json.dumps(body, separators=(",", ":"))
+    return Response(text, status, mimetype="application/json", headers={"Cache-Control": "no-store"})
 
 
 def serve_health(health: Health, host: str, port: int) -> None:

@@ -55,18 +55,18 @@ class Viewer(BaseApplication):
         from pipeline.aws import Topic, sns_client, sqs_client
         from pipeline.health import Health
         from pipeline.store.migrate import check_schema, open_database
+        from pipeline.store.reader import Reader
         from viewer.app import create_app
         from viewer.aws.queue_inspection import Queues
         from viewer.live.hub import Hub
         from viewer.live.sampler import Sampler
         from viewer.live.samples import Samples
         from viewer.live.tail import Tail
-        from viewer.redaction import RedactingReader
 
         settings = self._settings
         stop = threading.Event()
         database = open_database(settings.database_url.get_secret_value())
-        reader = RedactingReader(database, settings.redacted_fields)
+        reader = Reader(database)
         sqs = sqs_client(AWS_TIMEOUT_SECONDS)
         topic = Topic(sns_client(AWS_TIMEOUT_SECONDS), settings.topic_name)
         # Publishing needs AWS, but what is stored can be seen without it.

@@ -2,22 +2,26 @@
 
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response
+from flask import Flask, Response, request
+from flask_openapi3.openapi import OpenAPI
 
 from pipeline.aws import Topic
-from pipeline.health import Health, health_blueprint
+from pipeline.health import Health
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import DATABASE_ERRORS, explain
 from pipeline.store.connection import Database
 from pipeline.store.dead_letters import FailureReader
 from pipeline.store.faults import FaultShare
+from pipeline.store.reader import Reader
 from viewer.api.dead_letters import dead_letters_blueprint
+from viewer.api.docs import DESCRIPTION, docs_blueprint
 from viewer.api.export import export_blueprint
 from viewer.api.faults import faults_blueprint
-from viewer.api.messages import api_blueprint
-from viewer.api.openapi import openapi_blueprint
-from viewer.api.status import overview_blueprint
+from viewer.api.health import health_blueprint
+from viewer.api.messages import latest_blueprint, messages_blueprint
+from viewer.api.status import status_blueprint
 from viewer.api.stream import stream_blueprint
+from viewer.api.views import Views
 from viewer.auth import guard
 from viewer.aws.queue_inspection import Queues
 from viewer.aws.redrive import DeadLetterQueue
@@ -26,28 +30,26 @@ from viewer.live.hub import Hub
 from viewer.live.samples import Samples
 from viewer.live.tail import Tail
 from viewer.pages import add_pages
-from viewer.redaction import Mask, RedactingReader
+from viewer.redaction import Mask
 from viewer.settings import ViewerSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# SNS takes messages of up to 256 KiB; in JSON each of their characters may take six bytes.
+# SNS accepts messages of up to 256 KiB, and in JSON a character may take six bytes.
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
-# Only files of the viewer itself run or are shown, whatever a message holds.
-SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+# Only files of the viewer itself are run or shown, whatever a message contains.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+)
+# The style sheet of Swagger UI contains its icons.
+DOCS_SECURITY_POLICY = f"{CONTENT_SECURITY_POLICY}; img-src 'self' data:"
 
 
 def create_app(
     database: Database,
-    reader: RedactingReader,
+    reader: Reader,
     topic: Topic,
     sqs: "SQSClient",
     *,
@@ -55,33 +57,27 @@ def create_app(
     tail: Tail,
     health: Health,
     settings: ViewerSettings,
-) -> Flask:
+) -> OpenAPI:
     """Return the application."""
-    app = Flask(__name__, static_folder="web/static", template_folder="web/templates")
+    app = OpenAPI(__name__, static_folder="web/static", template_folder="web/templates", **DESCRIPTION)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
-    mask = Mask(settings.redacted_fields)
-    failures = FailureReader(database)
-    dead_letter_queue = DeadLetterQueue(sqs, settings.queue_name, failures)
-    fault_share = FaultShare(database)
-    app.register_blueprint(health_blueprint(health))
-    app.register_blueprint(api_blueprint(reader, failures, hub, topic, mask))
-    app.register_blueprint(stream_blueprint(reader, hub, settings))
-    app.register_blueprint(export_blueprint(reader, hub, allowed=settings.export))
-    app.register_blueprint(dead_letters_blueprint(reader, failures, dead_letter_queue, mask))
-    app.register_blueprint(
-        overview_blueprint(
-            Samples(database),
-            Queues(sqs, settings.queue_name),
-            topic,
-            health,
-            fault_share,
-            peers=settings.peer_addresses,
-            mask=mask,
-        )
-    )
-    app.register_blueprint(faults_blueprint(fault_share))
-    app.register_blueprint(openapi_blueprint())
-    add_pages(app, reader, hub, tail, settings)
+    views = Views(Mask(settings.redacted_fields))
+    failures, faults, samples = FailureReader(database), FaultShare(database), Samples(database)
+    dead_letters = DeadLetterQueue(sqs, settings.queue_name, failures)
+    queues, peers = Queues(sqs, settings.queue_name), settings.peer_addresses
+    for blueprint in (
+        messages_blueprint(reader, failures, hub, topic, views),
+        latest_blueprint(reader),
+        stream_blueprint(reader, hub, views, settings),
+        export_blueprint(reader, hub, views, allowed=settings.export),
+        dead_letters_blueprint(reader, failures, dead_letters, views),
+        status_blueprint(samples, queues, topic, health, faults, views=views, peers=peers),
+        faults_blueprint(faults),
+        health_blueprint(health),
+        docs_blueprint(app),
+    ):
+        app.register_api(blueprint)
+    add_pages(app, reader, hub, tail, views=views, settings=settings)
     answer_problems_as_documents(app)
     guard(app, settings)
     compress(app)
@@ -101,5 +97,9 @@ def _answer_outages(app: Flask) -> None:
 def _add_security_headers(app: Flask) -> None:
     @app.after_request
     def add_security_headers(response: Response) -> Response:
-        response.headers.update(SECURITY_HEADERS)
+        is_docs = request.endpoint == "docs.page"
+        policy = DOCS_SECURITY_POLICY if is_docs else CONTENT_SECURITY_POLICY
+        response.headers["Content-Security-Policy"] = policy
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
         return response

@@ -1,4 +1,4 @@
-"""Who may do what: the token, writes from our own pages only, reading only; and the path of it all."""
+"""Access: the token and the login, READ_ONLY, requests of other origins; and the path prefix."""
 
 import hashlib
 import hmac
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 COOKIE = "fanout"
-A_MONTH = 30 * 86_400
-# Guessing costs time, and only the one who guesses.
+SESSION_SECONDS = 30 * 86_400
+# A wrong token delays only the client that sent it.
 WRONG_TOKEN_SECONDS = 0.5
+# These need no token, and may be used with READ_ONLY.
 OPEN_ENDPOINTS = ("health.answer", "health.metrics", "static", "login", "log_in")
+# Without a token these lead to the login; everything else is refused.
+PAGES = ("page", "docs.page")
 READING = ("GET", "HEAD", "OPTIONS")
 
 
 def guard(app: Flask, settings: ViewerSettings) -> None:
-    """Let every request to the app pass these doors first."""
+    """Check every request to the app before it is handled."""
     token = settings.viewer_token.get_secret_value() if settings.viewer_token else None
 
     @app.before_request
@@ -36,9 +39,9 @@ def guard(app: Flask, settings: ViewerSettings) -> None:
                 raise Problem(403, "this viewer only reads (READ_ONLY)")
         if token is None or request.endpoint in OPEN_ENDPOINTS or _may_enter(token):
             return None
-        if request.endpoint == "page":
+        if request.endpoint in PAGES:
             return redirect(url_for("login", next=request.full_path.rstrip("?")))
-        answer = Problem(401, "a token is needed: Authorization: Bearer …").to_response()
+        answer = Problem(401, "a token is required: Authorization: Bearer …").to_response()
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
 
@@ -49,11 +52,11 @@ def guard(app: Flask, settings: ViewerSettings) -> None:
 
 
 def _add_login(app: Flask, token: str) -> None:
-    @app.get("/login")
+    @app.route("/login")
     def login() -> str:
         return render_template("login.html", wrong=False)
 
-    @app.post("/login")
+    @app.route("/login", methods=["POST"])
     def log_in() -> AnyResponse | tuple[str, int]:
         if not _same(request.form.get("token", "").encode("utf-8", "replace"), token):
             time.sleep(WRONG_TOKEN_SECONDS)
@@ -62,7 +65,7 @@ def _add_login(app: Flask, token: str) -> None:
         answer.set_cookie(
             COOKIE,
             _session(token),
-            max_age=A_MONTH,
+            max_age=SESSION_SECONDS,
             path=url_for("page"),
             secure=request.is_secure,
             httponly=True,
@@ -80,7 +83,7 @@ def _may_enter(token: str) -> bool:
 
 
 def _session(token: str) -> str:
-    """Return what the cookie holds: proof of the token, without it. A new token ends every session."""
+    """Return the value of the cookie: derived from the token, so that a new token ends every session."""
     return hmac.new(token.encode(), b"fanout viewer session", hashlib.sha256).hexdigest()
 
 
@@ -89,25 +92,25 @@ def _same(given: bytes, expected: str) -> bool:
 
 
 def _local(target: str) -> str | None:
-    """Return the target if it is a path of ours: a login must not lead elsewhere."""
+    """Return the target if it is a path of this viewer: a login must not lead to another site."""
     return url_for("page") + target.lstrip("/") if target.startswith("/") and "\\" not in target else None
 
 
 def _refuse_other_origins() -> None:
-    """Refuse what a page of another origin sends with the reader's cookie ("Fetch Metadata", W3C)."""
+    """Refuse a write that a page of another origin sends with the reader's cookie ("Fetch Metadata", W3C)."""
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
     if site is not None:
         foreign = site not in ("same-origin", "none")
     else:
-        # Old browsers; a client that is no browser sends neither.
+        # Old browsers send only Origin; a client that is no browser sends neither.
         foreign = origin is not None and urlsplit(origin).netloc != request.host
     if foreign:
-        raise Problem(403, "only pages of this viewer may change things")
+        raise Problem(403, "only pages of this viewer may write")
 
 
 class Prefix:
-    """Serves an application below a path. /health answers at the root too: probes know no prefix."""
+    """Serves an application below a path. /health is served at the root too, for probes."""
 
     def __init__(self, app: Callable[..., Any], prefix: str) -> None:
         """`prefix` begins with a slash and does not end with one."""

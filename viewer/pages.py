@@ -1,14 +1,19 @@
-"""The pages for people: `/`, and `/latest`, which leads to one message of it."""
+"""The page for people: `/`."""
 
-from flask import Flask, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response
+import json
+from dataclasses import fields
+
+from flask import Flask, render_template, request
+from pydantic import ConfigDict
 
 from pipeline.problems import Problem
 from pipeline.retry import DATABASE_ERRORS, explain
 from pipeline.search.sql import EVERYTHING
 from pipeline.store.reader import Reader
-from viewer.api.models import SUMMARY_FIELDS, summary_view
-from viewer.api.parameters import SEARCH_PARAMETERS, refuse_unknown, search
+from viewer.api.answers import to_json
+from viewer.api.checks import check
+from viewer.api.models import MessageSummary, SearchQuery
+from viewer.api.views import Views
 from viewer.formatting import clock, duration, status_label
 from viewer.live.hub import Hub
 from viewer.live.long_poll import Asked, look
@@ -16,32 +21,42 @@ from viewer.live.tail import Tail
 from viewer.settings import ViewerSettings
 
 ROWS = 30
+# The row that the page's script copies.
+BLANK = {field.name: None for field in fields(MessageSummary)}
 
 
-def add_pages(app: Flask, reader: Reader, hub: Hub, tail: Tail, settings: ViewerSettings) -> None:
-    """Add the pages to the app."""
+class PageQuery(SearchQuery):
+    """The search in the address. What else is in it belongs to the page's script."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def add_pages(
+    app: Flask, reader: Reader, hub: Hub, tail: Tail, *, views: Views, settings: ViewerSettings
+) -> None:
+    """Add the page to the app."""
     app.jinja_env.filters.update(clock=clock, duration=duration, status_label=status_label)
 
-    @app.get("/")
+    @app.route("/")
     def page() -> tuple[str, int]:
-        problem = None
+        problem, search = None, EVERYTHING
         try:
-            asked = Asked(search(), limit=ROWS)
+            search = check(PageQuery, request.args.to_dict()).search
         except Problem as wrong:
-            asked, problem = Asked(EVERYTHING, limit=ROWS), wrong.detail
+            problem = wrong.detail
         away = tail.away  # asking again would take as long as a time-out
         if away is None:
             try:
-                found = look(reader, hub, asked)
+                found = look(reader, hub, Asked(search, limit=ROWS))
             except DATABASE_ERRORS as error:
                 away = explain(error)
         if away is not None:
             return render_template("unavailable.html", reason=away), 503
         return render_template(
             "page.html",
-            messages=[summary_view(message) for message in found.messages],
+            messages=json.loads(to_json(views.summaries(found.messages))),
             newest=found.cursor,
-            blank=dict.fromkeys(SUMMARY_FIELDS),
+            blank=BLANK,
             q=request.args.get("q", ""),
             problem=problem,
             topic=settings.topic_name,
@@ -49,11 +64,3 @@ def add_pages(app: Flask, reader: Reader, hub: Hub, tail: Tail, settings: Viewer
             export=settings.export,
             rows=ROWS,
         ), 200
-
-    @app.get("/latest")
-    def latest() -> Response:
-        refuse_unknown(*SEARCH_PARAMETERS)
-        found = reader.find(search(), limit=1)
-        if not found:
-            raise Problem(404, "no message is stored that matches")
-        return redirect(url_for("page", q=request.args.get("q") or None, m=found[0].seq))

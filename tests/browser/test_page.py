@@ -71,7 +71,7 @@ def test_the_whole_page_is_sent_in_sixty_kilobytes(page: Page, viewed: Viewed) -
     expect(page.locator("#detail .json")).to_be_visible()
 
     paths = {answer.url.removeprefix(viewed.url).removeprefix("/static/") for answer in answers}
-    of_other_pages = {"unavailable.js"}
+    of_other_pages = {"docs.css", "docs.js", "unavailable.js"}
     files = {str(path.relative_to(STATIC)) for path in STATIC.rglob("*") if path.suffix in (".js", ".css")}
     assert paths - {"/", "icon.svg"} == files - of_other_pages  # all of it, and nothing from elsewhere
     assert all(answer.header_value("Content-Encoding") == "gzip" for answer in answers if size(answer) > 1000)

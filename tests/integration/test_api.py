@@ -293,6 +293,51 @@ def test_attributes_are_published_with_a_message_and_seen_again(
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        '{"specversion": "1.0", "id": "1", "source": "/a", "type": "t", "data": {"b": 1.50, "a": 2}}',
+        '{"type": "t", "specversion": "1.0", "data": 12345678901234567890, "source": "/a", "id": "1"}',
+        '{"specversion": "1.0", "id": "1", "source": "/a", "type": "t", "data": {"x": 1, "x": 2}}',
+    ],
+)
+@pytest.mark.parametrize("body", ["{}", '{{"attributes": {{"a": "b"}} ,\n"message":\t{} }}'])
+def test_an_event_is_published_as_it_was_written(
+    open_viewer: OpenViewer, store: Store, ministack: Names, message: str, body: str
+) -> None:
+    answer = open_viewer(store, ministack.topic).post(
+        "/api/messages", data=body.format(message), content_type="application/json"
+    )
+
+    assert answer.status_code == 202, answer.text
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=ministack.queue)["QueueUrl"]
+    [received] = wait_for(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"))
+    assert received["Body"] == message
+
+
+def test_a_half_of_a_surrogate_pair_is_published(
+    open_viewer: OpenViewer, store: Store, ministack: Names
+) -> None:
+    viewer = open_viewer(store, ministack.topic)
+
+    for body in ('{"text": "\\ud800"}', '{"message": {"text": "\\ud800"}, "attributes": {"a": 1.50}}'):
+        answer = viewer.post("/api/messages", data=body, content_type="application/json")
+        assert answer.status_code == 202, answer.text
+
+
+@pytest.mark.parametrize("depth", [900, 950, 960, 970, 980, 990, 1000])
+def test_a_nested_text_is_published_or_refused(
+    open_viewer: OpenViewer, store: Store, ministack: Names, depth: int
+) -> None:
+    viewer = open_viewer(store, ministack.topic)
+    text = '{"text": "deep", "data": ' + "[" * depth + "]" * depth + "}"
+
+    for body in (text, f'{{"message": {text}, "attributes": {{}}}}'):
+        answer = viewer.post("/api/messages", data=body, content_type="application/json")
+        assert answer.status_code in (202, 400), answer.text
+
+
+@pytest.mark.parametrize(
     ("attributes", "said"),
     [
         ([], "should be an object"),

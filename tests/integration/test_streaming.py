@@ -62,7 +62,7 @@ def test_a_stream_opens_at_once_and_brings_what_is_stored_from_then_on(
     store.add([arrival("before")])
     events = open_stream(open_viewer(store))
 
-    assert next(events) == 'retry: 1000\nevent: ready\ndata: {"after": 1}'
+    assert next(events) == 'retry: 1000\nevent: ready\ndata: {"after":1}'
     [seq] = store.add([arrival("after")])
     assert seq_of(next(events)) == seq
 
@@ -137,7 +137,7 @@ def test_a_reader_who_asked_for_gaps_is_told_what_was_passed_over(
     assert received == seqs[-NEWEST_AFTER_GAP:]
     first, last = seqs[2], received[0] - 1
     assert gap.splitlines()[:2] == [f"id: {last}", "event: gap"]
-    assert f'{{"from": {first}, "to": {last}, "count": {MAX_BEHIND + 98 - NEWEST_AFTER_GAP}}}' in gap
+    assert f'{{"from":{first},"to":{last},"count":{MAX_BEHIND + 98 - NEWEST_AFTER_GAP}}}' in gap
 
 
 def test_of_many_messages_none_is_missed(open_viewer: OpenViewer, store: Store) -> None:

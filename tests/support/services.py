@@ -16,13 +16,13 @@ from local.emulators import aws_environment
 from local.process import Process, python_module, stop_all
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.health import Health
+from pipeline.store.reader import Reader
 from tests.support.ports import closed_port, free_port
 from tests.support.postgres import open_database
 from tests.support.stores import Store
 from viewer.app import create_app
 from viewer.live.hub import Hub
 from viewer.live.tail import Tail
-from viewer.redaction import RedactingReader
 from viewer.settings import ViewerSettings
 
 # A short poll lets a consumer stop at once.
@@ -109,7 +109,7 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
                 monkeypatch.setenv(name, value)
         settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
         stop = threading.Event()
-        reader = RedactingReader(store.database, settings.redacted_fields)
+        reader = Reader(store.database)
         hub = Hub(reader, stop, settings.heartbeat_seconds)
         tail = Tail(store.database, reader, hub, stop=stop, beat=lambda: None, queue_name=settings.queue_name)
         thread = threading.Thread(target=tail.run, daemon=True)

@@ -87,4 +87,4 @@ def test_the_page_loads_all_modules_that_it_needs_at_once() -> None:
     template = (WEB / "templates" / "page.html").read_text()
 
     assert set(re.findall(r'^ +"([\w/]+\.js)",$', template, re.MULTILINE)) == needed - {"main.js"}
-    assert set(known) - needed == {"early_theme.js", "unavailable.js"}
+    assert set(known) - needed == {"docs.js", "early_theme.js", "unavailable.js"}

@@ -2,65 +2,151 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
-from flask import Blueprint, Response
+from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
 from pipeline.store.reader import Reader
-from viewer.api.copies import copy_links
-from viewer.api.models import json_answer, plain
-from viewer.api.parameters import json_body, number, refuse_unknown
-from viewer.aws.redrive import MAX_PER_SECOND, DeadLetterQueue, NoDeadLetterQueue, RedriveRefused
-from viewer.redaction import Mask
+from viewer.api import examples
+from viewer.api.blueprint import ApiBlueprint, problems
+from viewer.api.checks import Body, Parameters
+from viewer.api.messages import copy_links
+from viewer.api.models import DIGITS, Absent, Accepted, Count, DeadLetter, DeadLetterDetail
+from viewer.api.views import Views
+from viewer.aws.redrive import MAX_PER_SECOND, DeadLetterQueue, NoDeadLetterQueue, Redrive, RedriveRefused
 
-MOST_LISTED = 1000
-MOST_CHOSEN = 1000
-WHAT = 'the body should be {"message_ids": ["…"]} or {"all": true}'
+MAX_LISTED = 1000
+MAX_CHOSEN = 1000
+
+
+class ListQuery(Parameters):
+    """How many."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED), DIGITS] = Field(100, description="how many at most")
+
+
+class DeadLetterPath(Parameters):
+    """One dead letter."""
+
+    message_id: str = Field(description="the id that SQS gave it", json_schema_extra={"format": "uuid"})
+
+
+class RedriveBody(Body):
+    """Which dead letters to send back: those with these SQS ids, or all of them."""
+
+    message_ids: Annotated[list[str], Field(min_length=1, max_length=MAX_CHOSEN)] | Absent = None
+    all: Literal[True] | Absent = None
+    per_second: Annotated[int, Field(ge=1, le=MAX_PER_SECOND)] | None = Field(
+        None, description="how many at most; null: as fast as possible"
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"all": True, "per_second": 10},
+            "oneOf": [{"required": ["message_ids"]}, {"required": ["all"]}],
+        }
+    )
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if (self.message_ids is None) == (self.all is None):
+            raise ValueError('the body should be {"message_ids": ["…"]} or {"all": true}')
+        return self
+
+
+@dataclass(slots=True)
+class DeadLetters:
+    """Dead letters, the one that died last first."""
+
+    dead_letters: list[DeadLetter]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.DEAD_LETTERS})
+
+
+@dataclass(slots=True)
+class RedriveProgress:
+    """The redrive that is running, or the last one."""
+
+    redrive: Annotated[Redrive | None, Field(description="null: none is known")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": {"redrive": examples.REDRIVE}})
+
+
+@dataclass(slots=True)
+class RedriveState:
+    """The redrive that is running, or the last one, and what it could move."""
+
+    from_: Annotated[str, Field(alias="from", description="the dead-letter queue")]
+    to: Annotated[str, Field(description="the queue")]
+    waiting: Annotated[Count, Field(description="about how many messages are in the dead-letter queue")]
+    redrive: Annotated[Redrive | None, Field(description="null: none is known")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.REDRIVE_STATE})
 
 
 def dead_letters_blueprint(
-    reader: Reader, failures: FailureReader, queue: DeadLetterQueue, mask: Mask
-) -> Blueprint:
-    """Return all of them; what is listed goes through `mask`."""
-    blueprint = Blueprint("dead_letters", __name__, url_prefix="/api/dead-letters")
+    reader: Reader, failures: FailureReader, queue: DeadLetterQueue, views: Views
+) -> ApiBlueprint:
+    """Return `/api/dead-letters` and what is below it."""
+    blueprint = ApiBlueprint(
+        "dead_letters",
+        __name__,
+        about="Messages that used up all delivery attempts",
+        prefix="/api/dead-letters",
+    )
 
     @blueprint.get("")
-    def list_dead_letters() -> Response:
-        refuse_unknown("limit")
-        found = failures.dead_letters(number("limit", default=100, most=MOST_LISTED))
-        return json_answer({"dead_letters": [plain(mask.letter(letter)) for letter in found]})
+    def list_dead_letters(query: ListQuery) -> DeadLetters:
+        """List dead letters.
 
-    @blueprint.get("/<message_id>")
-    def read_dead_letter(message_id: str) -> Response:
-        refuse_unknown()
-        letter = failures.dead_letter(message_id)
+        Each with the error of its last attempt. They are listed until they are sent back to the queue, or
+        succeed after all.
+        """
+        found = failures.dead_letters(query.limit)
+        return DeadLetters([views.dead_letter(letter) for letter in found])
+
+    @blueprint.get("/<message_id>", responses=problems(404))
+    def read_dead_letter(path: DeadLetterPath) -> DeadLetterDetail:
+        """Read one dead letter.
+
+        With its body, its attributes and its copies.
+        """
+        letter = failures.dead_letter(path.message_id)
         if letter is None:
-            raise Problem(404, f"no dead letter has the SQS id {message_id}")
-        links = copy_links(reader, failures, letter)
-        return json_answer({**plain(mask.whole_letter(letter)), **links})
+            raise Problem(404, f"no dead letter has the SQS id {path.message_id}")
+        return views.dead_letter_detail(letter, copy_links(reader, failures, letter, views))
 
-    @blueprint.get("/redrive")
-    def watch_redrive() -> Response:
-        refuse_unknown()
+    @blueprint.get("/redrive", responses=problems(409))
+    def watch_redrive() -> RedriveState:
+        """See how far the redrive has got.
+
+        The one that is running, or the last one.
+        """
         with _answering():
             name, waiting = queue.waiting()
-            places = {"from": name, "to": queue.queue_name, "waiting": waiting}
-            return json_answer({**places, "redrive": plain(queue.progress())})
+            return RedriveState(name, queue.queue_name, waiting, queue.progress())
 
-    @blueprint.post("/redrive")
-    def redrive() -> Response:
-        refuse_unknown()
-        chosen, per_second = _chosen()
-        with _answering():
-            return json_answer({"redrive": plain(queue.redrive(chosen, per_second))}, 202)
+    @blueprint.post("/redrive", responses=problems(409))
+    def redrive(body: RedriveBody) -> Accepted[RedriveProgress]:
+        """Send dead letters back to the queue.
 
-    @blueprint.delete("/redrive")
-    def cancel_redrive() -> Response:
-        refuse_unknown()
+        This begins it; `GET` tells how far it has got. Only one redrive runs at a time.
+        """
         with _answering():
-            return json_answer({"redrive": plain(queue.cancel())}, 202)
+            return Accepted(RedriveProgress(queue.redrive(body.message_ids, body.per_second)))
+
+    @blueprint.delete("/redrive", responses=problems(409))
+    def cancel_redrive() -> Accepted[RedriveProgress]:
+        """Cancel the redrive.
+
+        What was moved stays moved.
+        """
+        with _answering():
+            return Accepted(RedriveProgress(queue.cancel()))
 
     return blueprint
 
@@ -74,22 +160,3 @@ def _answering() -> Iterator[None]:
         raise Problem(409, str(error)) from None
     except AWS_ERRORS as error:
         raise Problem(503, f"SQS does not redrive now: {explain(error)}") from None
-
-
-def _chosen() -> tuple[list[str] | None, int | None]:
-    """Return the SQS ids of `{"message_ids": […]}`, None for `{"all": true}`, and `per_second` of either."""
-    document = json_body()
-    if not isinstance(document, dict):
-        raise Problem(400, WHAT)
-    per_second = document.pop("per_second", None)
-    if per_second is not None and not (type(per_second) is int and 0 < per_second <= MAX_PER_SECOND):
-        detail = f"per_second should be a whole number from 1 to {MAX_PER_SECOND}"
-        raise Problem(400, detail, parameter="per_second")
-    if document == {"all": True}:
-        return None, per_second
-    chosen = document.get("message_ids") if len(document) == 1 else None
-    if not isinstance(chosen, list) or not 0 < len(chosen) <= MOST_CHOSEN:
-        raise Problem(400, WHAT)
-    if not all(isinstance(one, str) for one in chosen):
-        raise Problem(400, "message_ids should be texts", parameter="message_ids")
-    return chosen, per_second

@@ -10,18 +10,21 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response
+from flask import Response
 
 from pipeline.problems import Problem
 from pipeline.search.sql import Search
-from pipeline.store.reader import Reader, StoredMessage
-from viewer.api.models import whole_view
-from viewer.api.parameters import SEARCH_PARAMETERS, refuse_unknown, search
+from pipeline.store.reader import Reader
+from viewer.api import examples
+from viewer.api.answers import rfc3339, to_json
+from viewer.api.blueprint import ApiBlueprint, problems, text
+from viewer.api.models import ExportedMessage, SearchQuery
+from viewer.api.views import Views
 from viewer.live.hub import Hub
 
-# A message has up to 1 MiB; so many are in memory at once.
+# A message has up to 1 MiB; this many are in memory at once.
 PAGE = 25
-Writer = Callable[[Iterable[StoredMessage]], Iterator[str]]
+Writer = Callable[[Iterable[ExportedMessage]], Iterator[str]]
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 CSV_COLUMNS = (
     "seq",
@@ -40,18 +43,45 @@ CSV_COLUMNS = (
 )
 
 
-def export_blueprint(reader: Reader, hub: Hub, *, allowed: bool) -> Blueprint:
+def export_blueprint(reader: Reader, hub: Hub, views: Views, *, allowed: bool) -> ApiBlueprint:
     """Return both exports; they answer 403 unless `allowed`."""
-    blueprint = Blueprint("export", __name__)
+    blueprint = ApiBlueprint("export", __name__, about="A whole search as a file")
 
-    def answer(kind: str, mimetype: str, write: Writer) -> Response:
+    @blueprint.before_request
+    def refuse() -> None:
         if not allowed:
             raise Problem(403, "export is switched off (EXPORT=off)")
-        refuse_unknown(*SEARCH_PARAMETERS)
-        wanted, newest = search(), hub.newest_stored()
+
+    @blueprint.get(
+        "/api/messages.ndjson",
+        responses={
+            **text("application/x-ndjson", "a message in each line", examples.NDJSON),
+            **problems(403),
+        },
+    )
+    def export_ndjson(query: SearchQuery) -> Response:
+        """Export a search as JSON lines.
+
+        Oldest first, each message with its payload.
+        """
+        return answer(query.search, "ndjson", "application/x-ndjson", _ndjson)
+
+    @blueprint.get(
+        "/api/messages.csv",
+        responses={**text("text/csv", "a message in each row", examples.CSV), **problems(403)},
+    )
+    def export_csv(query: SearchQuery) -> Response:
+        """Export a search as CSV.
+
+        Oldest first. A text that a spreadsheet would take for a formula begins with an apostrophe.
+        """
+        return answer(query.search, "csv", "text/csv", _csv)
+
+    def answer(wanted: Search, kind: str, mimetype: str, write: Writer) -> Response:
+        messages = _read(reader, wanted, hub.newest_stored(), views)
         name = f"messages-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
         return Response(
-            write(_read(reader, wanted, newest)),
+            write(messages),
             mimetype=mimetype,
             headers={
                 "Content-Disposition": f"attachment; filename={name}",
@@ -60,37 +90,27 @@ def export_blueprint(reader: Reader, hub: Hub, *, allowed: bool) -> Blueprint:
             },
         )
 
-    @blueprint.get("/api/messages.ndjson")
-    def export_ndjson() -> Response:
-        return answer("ndjson", "application/x-ndjson", _ndjson)
-
-    @blueprint.get("/api/messages.csv")
-    def export_csv() -> Response:
-        return answer("csv", "text/csv", _csv)
-
     return blueprint
 
 
-def _read(reader: Reader, wanted: Search, newest: int) -> Iterator[StoredMessage]:
+def _read(reader: Reader, wanted: Search, newest: int, views: Views) -> Iterator[ExportedMessage]:
     seq = 0
     while page := reader.read(wanted, after=seq, before=newest + 1, limit=PAGE):
-        yield from page
+        yield from map(views.exported, page)
         seq = page[-1].seq
 
 
-def _ndjson(messages: Iterable[StoredMessage]) -> Iterator[str]:
+def _ndjson(messages: Iterable[ExportedMessage]) -> Iterator[str]:
     for message in messages:
-        yield json.dumps(whole_view(message), separators=(",", ":")) + "\n"
+        yield to_json(message) + "\n"
 
 
-def _csv(messages: Iterable[StoredMessage]) -> Iterator[str]:
+def _csv(messages: Iterable[ExportedMessage]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(CSV_COLUMNS)
     for message in messages:
-        view = whole_view(message)
-        view["attributes"] = json.dumps(view["attributes"])
-        writer.writerow([_cell(view[name]) for name in CSV_COLUMNS])
+        writer.writerow([_cell(getattr(message, name)) for name in CSV_COLUMNS])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
@@ -98,5 +118,9 @@ def _csv(messages: Iterable[StoredMessage]) -> Iterator[str]:
 
 
 def _cell(value: object) -> object:
-    """Return a text that no spreadsheet takes for a formula ("CSV Injection", OWASP)."""
+    """Return what a cell holds: no text that a spreadsheet takes for a formula ("CSV Injection", OWASP)."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, dict):
+        return json.dumps(value)
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else value

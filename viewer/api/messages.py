@@ -1,117 +1,275 @@
-"""The HTTP API: list, read and publish messages."""
+"""Messages: listing, reading, deleting and publishing them under `/api/messages`; and `/latest`."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from flask import Blueprint, Response, request
+from flask import Response, redirect, request, url_for
+from pydantic import ConfigDict, Field
+from werkzeug.wrappers import Response as AnyResponse
 
 from pipeline.aws import Topic
 from pipeline.problems import Problem
-from pipeline.store.dead_letters import FailureReader
-from pipeline.store.reader import Reader
-from viewer.api.copies import copy_links
-from viewer.api.models import json_answer, near_miss_view, plain, summary_view, whole_view
-from viewer.api.parameters import SEARCH_PARAMETERS, cursor, flag, number, refuse_unknown, search
-from viewer.api.publish import message_from_request, publish
+from pipeline.search.sql import copies_of, equal
+from pipeline.store.dead_letters import FailureReader, WholeDeadLetter
+from pipeline.store.reader import Reader, StoredMessage
+from viewer.api import examples
+from viewer.api.blueprint import ApiBlueprint, problems, text
+from viewer.api.checks import Parameters
+from viewer.api.models import (
+    DIGITS,
+    Absent,
+    Accepted,
+    CopyLinks,
+    Count,
+    Cursor,
+    FacetValue,
+    Flag,
+    MessageDetail,
+    MessageSummary,
+    NearMiss,
+    Original,
+    SearchQuery,
+    Seq,
+    Status,
+)
+from viewer.api.publish import PublishBody, Published, publish
+from viewer.api.views import Views
 from viewer.live.hub import Hub
 from viewer.live.long_poll import Asked, near_misses, wait_for
-from viewer.redaction import Mask
 
-MOST_LISTED = 500
-LONGEST_WAIT_SECONDS = 60
+MAX_LISTED = 500
+MAX_WAIT_SECONDS = 60
+MAX_COPIES = 20
+
+Listed = Annotated[int, Field(ge=1, le=MAX_LISTED), DIGITS]
 
 
-def api_blueprint(reader: Reader, failures: FailureReader, hub: Hub, topic: Topic, mask: Mask) -> Blueprint:
-    """Return `/api/messages` and what is below it; errors of handlers go through `mask`."""
-    blueprint = Blueprint("api", __name__, url_prefix="/api/messages")
+class ListQuery(SearchQuery):
+    """Which messages, how many, from where, and whether to wait for them."""
+
+    limit: Listed = Field(50, description="how many at most")
+    before: Cursor | Absent = Field(None, description="those stored before this seq")
+    after: Cursor | Literal["now"] | Absent = Field(
+        None, description="those that follow this cursor directly; `now`: only new ones"
+    )
+    wait: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS), DIGITS] = Field(
+        0, description="seconds to wait for them"
+    )
+    count: Listed = Field(1, description="how many to wait for")
+
+
+class StatusesQuery(SearchQuery):
+    """Which messages."""
+
+    after: Cursor | Absent = Field(None, description="those stored after this seq")
+    before: Cursor | Absent = Field(None, description="those stored before this seq")
+
+
+class DeleteQuery(SearchQuery):
+    """Which messages."""
+
+    all: Flag = Field(False, description="delete everything (`1` or `true`)")
+
+
+class MessagePath(Parameters):
+    """One message."""
+
+    seq: Annotated[int, Field(ge=0)] = Field(description="its place in the store")
+
+
+@dataclass(slots=True)
+class MessageList:
+    """Messages, newest first."""
+
+    messages: list[MessageSummary]
+    cursor: Annotated[Seq, Field(description="`after` it comes what this answer did not look at")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.MESSAGE_LIST})
+
+
+@dataclass(slots=True)
+class IncompleteList(MessageList):
+    """Fewer messages than were waited for, and what came closest."""
+
+    near_misses: list[NearMiss]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.INCOMPLETE_LIST})
+
+
+@dataclass(slots=True)
+class FacetCounts:
+    """How often each value occurs among the newest messages found."""
+
+    counted: Annotated[Count, Field(description="how many messages")]
+    complete: Annotated[bool, Field(description="whether these are all")]
+    facets: Annotated[dict[str, list[FacetValue]], Field(description="by the names that a search uses")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.FACET_COUNTS})
+
+
+@dataclass(slots=True)
+class MessageStatus:
+    """What became of a message."""
+
+    seq: Seq
+    status: Status
+    tries: Count
+
+
+@dataclass(slots=True)
+class Statuses:
+    """What became of messages, newest first."""
+
+    from_: Annotated[
+        Seq, Field(alias="from", description="from this seq on, what is not listed has no status")
+    ]
+    statuses: list[MessageStatus]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.STATUSES})
+
+
+@dataclass(slots=True)
+class Deleted:
+    """How many messages were deleted."""
+
+    deleted: Count
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": {"deleted": 12}})
+
+
+def messages_blueprint(
+    reader: Reader, failures: FailureReader, hub: Hub, topic: Topic, views: Views
+) -> ApiBlueprint:
+    """Return `/api/messages` and what is below it."""
+    blueprint = ApiBlueprint(
+        "messages", __name__, about="Find, await, read, delete and publish messages", prefix="/api/messages"
+    )
 
     @blueprint.get("")
-    def list_messages() -> Response:
-        refuse_unknown(*SEARCH_PARAMETERS, "limit", "before", "after", "wait", "count")
-        count = number("count", default=1, most=MOST_LISTED)
-        asked = Asked(
-            search=search(),
-            limit=max(count, number("limit", default=50, most=MOST_LISTED)),
-            before=cursor("before", request.args.get("before")),
-            after=_after(hub),
-        )
-        seconds = number("wait", default=0, least=0, most=LONGEST_WAIT_SECONDS)
-        found = wait_for(reader, hub, asked, count, seconds)
-        answer: dict[str, Any] = {
-            "messages": [summary_view(message) for message in found.messages],
-            "cursor": found.cursor,
-        }
-        if seconds and len(found.messages) < count:
-            answer["near_misses"] = [near_miss_view(miss) for miss in near_misses(reader, asked)]
-        return json_answer(answer)
+    def list_messages(query: ListQuery) -> MessageList | IncompleteList:
+        """List messages, or wait for them.
+
+        With `wait` the answer is held until at least `count` messages match. When the time runs out,
+        `near_misses` tells what came closest, and the first condition that each did not meet.
+        """
+        after = hub.newest_stored() if query.after == "now" else query.after
+        asked = Asked(query.search, max(query.count, query.limit), query.before, after)
+        found = wait_for(reader, hub, asked, query.count, query.wait)
+        messages = views.summaries(found.messages)
+        if not query.wait or len(messages) >= query.count:
+            return MessageList(messages, found.cursor)
+        misses = [views.near_miss(miss) for miss in near_misses(reader, asked)]
+        return IncompleteList(messages, found.cursor, misses)
 
     @blueprint.get("/facets")
-    def count_values() -> Response:
-        refuse_unknown(*SEARCH_PARAMETERS)
-        facets = reader.facets(search())
-        values = {
-            name: [{"value": value, "count": count} for value, count in counts]
-            for name, counts in facets.values.items()
-        }
-        return json_answer({"counted": facets.counted, "complete": facets.complete, "facets": values})
+    def count_values(query: SearchQuery) -> FacetCounts:
+        """Count the values of a search.
+
+        The most frequent values of type, source, status and attributes among the ten thousand newest
+        messages found.
+        """
+        facets = reader.facets(query.search)
+        return FacetCounts(facets.counted, facets.complete, views.facets(facets))
 
     @blueprint.get("/statuses")
-    def list_statuses() -> Response:
-        refuse_unknown(*SEARCH_PARAMETERS, "after", "before")
-        after, before = (cursor(name, request.args.get(name)) for name in ("after", "before"))
-        found = reader.find(search(), limit=MOST_LISTED, after=after, before=before)
-        statuses = [
-            {"seq": message.seq, "status": message.status, "tries": message.tries}
-            for message in found
-            if message.status
-        ]
-        return json_answer({"from": found[-1].seq if found else 0, "statuses": statuses})
+    def list_statuses(query: StatusesQuery) -> Statuses:
+        """See what became of messages that were listed before.
+
+        The status of a message can change after it was stored: it may fail in a later handler, become a dead
+        letter, or be delivered again.
+        """
+        found = reader.find(query.search, limit=MAX_LISTED, after=query.after, before=query.before)
+        statuses = [MessageStatus(one.seq, one.status, one.tries) for one in found if one.status]
+        return Statuses(found[-1].seq if found else 0, statuses)
 
     @blueprint.delete("")
-    def delete_messages() -> Response:
-        refuse_unknown(*SEARCH_PARAMETERS, "all")
-        wanted = search()
-        if not wanted.conditions and not flag("all"):
+    def delete_messages(query: DeleteQuery) -> Deleted:
+        """Delete what a search finds, or everything.
+
+        For a clean slate between test runs. A search is needed, or `all=1`.
+        """
+        wanted = query.search
+        if not wanted.conditions and not query.all:
             raise Problem(400, "q should say what to delete; all=1 deletes everything", parameter="q")
         deleted = reader.delete(wanted)
         hub.forget()
-        return json_answer({"deleted": deleted})
+        return Deleted(deleted)
 
-    @blueprint.get("/<int:seq>")
-    def read_message(seq: int) -> Response:
-        refuse_unknown()
-        message = reader.get(seq)
-        if message is None:
-            raise Problem(404, f"no message {seq} is stored")
-        return json_answer(
-            {
-                **whole_view(message),
-                "deliveries": [plain(mask.delivery(one)) for one in failures.deliveries(seq)],
-                "outcomes": [plain(outcome) for outcome in failures.outcomes(seq)],
-                **copy_links(reader, failures, message),
-            }
-        )
+    @blueprint.get("/<int:seq>", responses=problems(404))
+    def read_message(path: MessagePath) -> MessageDetail:
+        """Read one message.
 
-    @blueprint.get("/<int:seq>/body")
-    def download_body(seq: int) -> Response:
-        refuse_unknown()
-        message = reader.get(seq)
-        if message is None:
-            raise Problem(404, f"no message {seq} is stored")
-        # As text whatever it holds, and as a file: no browser opens it as a page of ours.
-        name = f"attachment; filename=message-{seq}.txt"
-        return Response(message.body, mimetype="text/plain", headers={"Content-Disposition": name})
+        With its payload, every delivery of it, and what became of it if it failed.
+        """
+        message = _stored(reader, path.seq)
+        links = copy_links(reader, failures, message, views)
+        return views.detail(message, failures.deliveries(path.seq), failures.outcomes(path.seq), links)
+
+    @blueprint.get(
+        "/<int:seq>/body",
+        responses={**text("text/plain", "the body", examples.EVENT_TEXT), **problems(404)},
+    )
+    def download_body(path: MessagePath) -> Response:
+        """Download a message as it was published.
+
+        Always as text, and as a file: no browser opens it as a page.
+        """
+        body = views.body(_stored(reader, path.seq))
+        name = f"attachment; filename=message-{path.seq}.txt"
+        return Response(body, mimetype="text/plain", headers={"Content-Disposition": name})
 
     @blueprint.post("")
-    def publish_message() -> Response:
-        refuse_unknown()
-        message, attributes = message_from_request()
-        publish(topic, message, attributes)
-        return json_answer({"id": message.id, "source": message.source}, 202)
+    def publish_message(body: PublishBody) -> Accepted[Published]:
+        """Publish a message to the topic.
+
+        A text, whose other members become data too, or a whole CloudEvent. Either may stand as `message`
+        beside `attributes`, the SNS message attributes to send with it.
+        """
+        return Accepted(publish(topic, body))
 
     return blueprint
 
 
-def _after(hub: Hub) -> int | None:
-    """Return the cursor `after`; `now` is the newest there is."""
-    value = request.args.get("after")
-    return hub.newest_stored() if value == "now" else cursor("after", value)
+def latest_blueprint(reader: Reader) -> ApiBlueprint:
+    """Return `/latest`."""
+    blueprint = ApiBlueprint("latest", __name__, about="A link to the newest message")
+
+    @blueprint.get("/latest", responses={302: {"description": "the address of the page"}, **problems(404)})
+    def latest(query: SearchQuery) -> AnyResponse:
+        """Go to the newest message that a search finds.
+
+        Leads to the page, with the search in its box and the message opened.
+        """
+        found = reader.find(query.search, limit=1)
+        if not found:
+            raise Problem(404, "no message matches")
+        return redirect(url_for("page", q=request.args.get("q") or None, m=found[0].seq))
+
+    return blueprint
+
+
+def copy_links(
+    reader: Reader, failures: FailureReader, message: StoredMessage | WholeDeadLetter, views: Views
+) -> CopyLinks:
+    """Return the original of a message if it names one, and its newest copies."""
+    original = views.copy_of(message)
+    copies = reader.find(copies_of(message.source, message.id), limit=MAX_COPIES)
+    return CopyLinks(
+        copy_of=_original(reader, failures, original) if original else None,
+        copies=[copy.seq for copy in copies],
+    )
+
+
+def _original(reader: Reader, failures: FailureReader, original: str) -> Original:
+    # A source is a URI: it contains no space.
+    source, _, id_ = original.partition(" ")
+    stored = reader.find(equal("source", source) & equal("id", id_), limit=1)
+    dead = failures.find_dead_letter(source, id_)
+    return Original(source, id_, seq=stored[0].seq if stored else None, dead_letter=dead)
+
+
+def _stored(reader: Reader, seq: int) -> StoredMessage:
+    message = reader.get(seq)
+    if message is None:
+        raise Problem(404, f"no message {seq} is stored")
+    return message

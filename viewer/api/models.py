@@ -1,61 +1,288 @@
-"""What the API says of a message: the JSON that lists, the stream and the detail answer with."""
+"""What the resources share: types of parameters, the search, and what the API shows of a message.
 
-import dataclasses
-import json
+Requests are pydantic models, which check what is sent. Answers are dataclasses: pydantic describes them, but
+does not check them, because they are made here. Those that hold a part of a message are made by `Views` only.
+"""
+
+import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
-from flask import Response
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticKnownError
 
-from pipeline.message import read_data
-from pipeline.store.reader import NearMiss, StoredMessage, Summary
+from pipeline.search.grammar import MAX_SEARCH_LENGTH, parse_search
+from pipeline.search.sql import STATUSES, Search, equal, published
+from pipeline.store.dead_letters import Outcome
+from viewer.api import examples
+from viewer.api.checks import Described, Parameters
 
-SUMMARY_FIELDS = tuple(field.name for field in dataclasses.fields(Summary))
+AnswerType = TypeVar("AnswerType")
 
+MAX_SEQ = 2**63 - 1
 
-def summary_view(message: Summary) -> dict[str, Any]:
-    """Return the summary; times are RFC 3339 in UTC, durations are seconds."""
-    return {name: _view(getattr(message, name)) for name in SUMMARY_FIELDS}
-
-
-def whole_view(message: StoredMessage) -> dict[str, Any]:
-    """Return the summary and, of the message: its document, its data, and the delivery that stored it."""
-    return {
-        **summary_view(message),
-        "data": read_data(message.body),
-        "body": message.body,
-        "attributes": message.attributes,
-        "deliveries": [
-            {
-                "message_id": message.message_id,
-                "receive_count": message.receive_count,
-                "sent_at": _view(message.sent_at),
-                "received_at": _view(message.received_at),
-                "stored_at": _view(message.stored_at),
-            }
-        ],
-    }
+# ---- types of parameters
 
 
-def near_miss_view(miss: NearMiss) -> dict[str, Any]:
-    """Return the message and the first condition that it does not meet."""
-    return {"failed": miss.failed, "message": summary_view(miss.message)}
-
-
-def plain(value: Any) -> Any:
-    """Return a dataclass, or one value, as JSON has it."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _view(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    return _view(value)
-
-
-def json_answer(value: Any, status: int = 200) -> Response:
-    """Return an answer of JSON that nobody keeps."""
-    text = json.dumps(value, separators=(",", ":"))
-    return Response(text, status, mimetype="application/json", headers={"Cache-Control": "no-store"})
-
-
-def _view(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _only_digits(value: object) -> object:
+    # int() alone would accept " 1_0 " and digits of other scripts.
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,19}", value):
+        raise PydanticKnownError("int_parsing")
     return value
+
+
+def _time(value: object) -> object:
+    try:
+        # In a query string an unescaped + means a space.
+        parsed = datetime.fromisoformat(str(value).replace(" ", "+"))
+        # PostgreSQL accepts no offset beyond 15:59.
+        found = parsed.astimezone(UTC) if parsed.tzinfo else None
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise PydanticKnownError("datetime_parsing", {"error": "no RFC 3339 time"})
+    return found
+
+
+def _flag(value: object) -> object:
+    # bool() alone would accept "on", "YES" and more.
+    if isinstance(value, str) and value not in ("0", "1", "false", "true"):
+        raise PydanticKnownError("bool_parsing")
+    return value
+
+
+def _search(value: object) -> Search:
+    return parse_search(str(value), datetime.now(UTC))
+
+
+# The type of a parameter that may be left out, which is not the same as sending null.
+Absent: TypeAlias = SkipJsonSchema[None]
+# For whole numbers in a query, after the limits of the number.
+DIGITS = BeforeValidator(_only_digits)
+Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
+Cursor = Annotated[Seq, DIGITS]
+Time = Annotated[datetime, BeforeValidator(_time)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Query = Annotated[
+    Search,
+    PlainValidator(_search),
+    WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH_LENGTH}),
+]
+
+
+class SearchQuery(Parameters):
+    """Which messages."""
+
+    q: Query = Field(
+        default_factory=Search,
+        description='the search, as on the page: words, "a phrase", `type:…`, `status:dead`, '
+        "`data.order.id:42`, `-not`",
+    )
+    source: str | Absent = Field(None, description="exactly this source")
+    type: str | Absent = Field(None, description="exactly this type")
+    since: Time | Absent = Field(None, description="published at this time or later")
+    until: Time | Absent = Field(None, description="published before this time")
+
+    @property
+    def search(self) -> Search:
+        """All of it as one search."""
+        found = self.q
+        for name, value in (("source", self.source), ("type", self.type)):
+            if value is not None:
+                found &= equal(name, value)
+        return found & published(since=self.since, until=self.until)
+
+
+# ---- answers
+
+
+@dataclass(slots=True)
+class Accepted(Generic[AnswerType]):
+    """An answer with status 202: what it says has begun."""
+
+    answer: AnswerType
+
+
+class ProblemDocument(Described):
+    """An error (RFC 9457). `parameter` names the parameter or the member of the body that is wrong."""
+
+    title: str
+    status: int
+    detail: str
+    parameter: str | Absent = None
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "title": "Bad Request",
+                "status": 400,
+                "detail": "limit should be a whole number from 1 to 500",
+                "parameter": "limit",
+            }
+        }
+    )
+
+
+Count = Annotated[int, Field(ge=0)]
+SqsId = Annotated[str, Field(description="the id that SQS gave it")]
+Color = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
+Status = Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
+
+
+@dataclass(slots=True)
+class MessageSummary:
+    """A message in a list or in the stream."""
+
+    seq: Annotated[Seq, Field(description="its place in the store")]
+    source: str
+    id: str
+    type: str
+    time: Annotated[datetime, Field(description="when it was published, by the clock of its publisher")]
+    preview: Annotated[str, Field(description="the first characters of its text")]
+    color: Annotated[Color | None, Field(description="`color` in its data")]
+    sequence: Annotated[int | None, Field(description="`sequence` in its data")]
+    size: Annotated[Count, Field(description="bytes")]
+    receive_count: Annotated[Count, Field(description="of the delivery that stored it")]
+    stored_at: datetime
+    latency_seconds: Annotated[float, Field(description="from published to stored")]
+    since_previous_seconds: Annotated[
+        float | None, Field(description="since the message before it was published; may be negative")
+    ]
+    tries: Annotated[Count, Field(description="how often it was received")]
+    status: Annotated[Status | None, Field(description="null: it succeeded at the first try")]
+
+
+@dataclass(slots=True)
+class NearMiss:
+    """A message that does not match, and the first condition that it does not meet."""
+
+    failed: str
+    message: MessageSummary
+
+
+@dataclass(slots=True)
+class StoringDelivery:
+    """The delivery that stored a message."""
+
+    message_id: SqsId
+    receive_count: Count
+    sent_at: datetime
+    received_at: datetime
+    stored_at: datetime
+
+
+@dataclass(slots=True)
+class WholeMessage(MessageSummary):
+    """A message with its payload."""
+
+    data: Annotated[Any, Field(description="its payload, as JSON or as text")]
+    body: Annotated[str, Field(description="as it was published")]
+    attributes: dict[str, str]
+
+
+@dataclass(slots=True)
+class ExportedMessage(WholeMessage):
+    """A line of an export."""
+
+    deliveries: list[StoringDelivery]
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One receipt of a message from SQS and its result."""
+
+    message_id: SqsId
+    receive_count: Count
+    sent_at: datetime
+    received_at: datetime
+    stored_at: datetime | None
+    duplicate: Annotated[bool, Field(description="it was stored already, and had not failed")]
+    failed_at: datetime | None
+    error_type: str | None
+    error: str | None
+
+
+@dataclass(slots=True)
+class Original:
+    """The message that another one is a copy of, and where it is now: in the store, or a dead letter."""
+
+    source: str
+    id: str
+    seq: Seq | None
+    dead_letter: SqsId | None
+
+
+@dataclass(slots=True)
+class CopyLinks:
+    """How a message and its copies refer to each other."""
+
+    copy_of: Original | None
+    copies: Annotated[list[Seq], Field(description="the newest copies that are stored")]
+
+
+@dataclass(slots=True)
+class MessageDetail(WholeMessage):
+    """A message with all that is known of it."""
+
+    deliveries: Annotated[list[Delivery], Field(description="oldest first")]
+    outcomes: Annotated[list[Outcome], Field(description="empty if it never failed")]
+    copy_of: Original | None
+    copies: Annotated[list[Seq], Field(description="the newest copies that are stored")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.MESSAGE_DETAIL})
+
+
+@dataclass(slots=True)
+class DeadLetter:
+    """A message in the dead-letter queue, with the reason."""
+
+    queue: str
+    message_id: SqsId
+    source: str
+    id: str
+    type: str
+    time: datetime
+    preview: str
+    error_type: str
+    error: str
+    traceback: str
+    tries: Count
+    first_failed_at: datetime
+    last_failed_at: datetime
+    dead_at: datetime
+    redriven_at: Annotated[datetime | None, Field(description="when it was last sent back to the queue")]
+
+
+@dataclass(slots=True)
+class DeadLetterDetail(DeadLetter):
+    """A whole dead letter."""
+
+    body: Annotated[str, Field(description="as it was published")]
+    attributes: dict[str, str]
+    copy_of: Original | None
+    copies: Annotated[list[Seq], Field(description="the newest copies that are stored")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.DEAD_LETTER_DETAIL})
+
+
+@dataclass(slots=True)
+class FacetValue:
+    """How many messages have a value."""
+
+    value: str
+    count: Count
+
+
+@dataclass(slots=True)
+class WaitingMessage:
+    """A message in the queue."""
+
+    message_id: SqsId
+    state: Literal["visible", "in flight", "delayed"]
+    receive_count: Count
+    sent_at: datetime | None
+    body: Annotated[str, Field(description="its first characters")]
+    attributes: dict[str, str]
+    size: Annotated[Count, Field(description="bytes of the whole body")]

@@ -1,63 +1,192 @@
-"""Publishing: what the body of `POST /api/messages` asks for, and what SNS says to it."""
+"""Publishing: the body of `POST /api/messages`, and what SNS answers."""
 
 import json
 import re
 import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+import msgspec
 from botocore.exceptions import ClientError
-from flask import request
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    SkipValidation,
+    TypeAdapter,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticKnownError
 
 from pipeline.aws import OWN_ATTRIBUTES, Topic
-from pipeline.message import ORIGINAL_ID, TEXT, Message, NotACloudEvent, message_from_event, new_message
+from pipeline.message import ORIGINAL_ID, TEXT, Message, message_from_event, new_message, to_json
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
-from viewer.api.parameters import json_body
+from viewer.api import examples
+from viewer.api.checks import Body, check
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
 
-    from pipeline.aws import Attributes
-
-# With raw delivery ten are all that reach a queue ("Amazon SNS message attributes").
-MOST_ATTRIBUTES = 10 - len(OWN_ATTRIBUTES)
-LONGEST_NAME = 256
-MOST_DIGITS = 38
-LARGEST_NUMBER = Decimal(10) ** 126
+# With raw delivery only ten reach a queue ("Amazon SNS message attributes").
+MAX_ATTRIBUTES = 10 - len(OWN_ATTRIBUTES)
+MAX_NAME_LENGTH = 256
+MAX_DIGITS = 38
+MAX_NUMBER = Decimal(10) ** 126
 NAME = re.compile(r"(?!(aws|amazon)\.)[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE | re.ASCII)
-# What SNS and SQS take as text: the characters of XML 1.0.
+# What SNS and SQS accept as text: the characters of XML 1.0.
 VALUE = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
-
-def message_from_request() -> "tuple[Message, Attributes]":
-    """Return what to publish: a text or a CloudEvent, by itself or as `message` beside `attributes`."""
-    document = json_body("application/cloudevents+json")
-    text = request.get_data(as_text=True)
-    if not _has_attributes(document):
-        return _message(document, text), {}
-    members = _as_written(text)
-    for name in members.keys() - {"message", "attributes"}:
-        raise Problem(400, f"{name} is not known beside message and attributes", parameter=name)
-    message = _message(document["message"], members["message"])
-    return message, _attributes(members.get("attributes", "{}"))
+_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def publish(topic: Topic, message: Message, attributes: "Attributes") -> None:
-    """Return when SNS has taken it; raises the Problem that says why it has not."""
+def _attributes(given: Any) -> "dict[str, MessageAttributeValueTypeDef]":
+    if not isinstance(given, dict):
+        raise ValueError('attributes should be an object such as {"tenant": "acme", "priority": 5}')
+    if len(given) > MAX_ATTRIBUTES:
+        raise ValueError(f"attributes should be at most {MAX_ATTRIBUTES}, besides those that Fanout sets")
+    return {_attribute_name(name): _attribute(name, value) for name, value in given.items()}
+
+
+def _attribute_name(name: str) -> str:
+    if name in (*OWN_ATTRIBUTES, ORIGINAL_ID):
+        raise ValueError(f"{name} is an attribute that Fanout sets itself")
+    if len(name) > MAX_NAME_LENGTH or not NAME.fullmatch(name):
+        raise ValueError(
+            f"{name[:MAX_NAME_LENGTH]!r} is no name of an attribute: up to {MAX_NAME_LENGTH} of "
+            "A-Z a-z 0-9 _ - with single dots between, not beginning with AWS. or Amazon."
+        )
+    return name
+
+
+def _attribute(name: str, value: Any) -> "MessageAttributeValueTypeDef":
+    if isinstance(value, str):
+        if not VALUE.fullmatch(value):
+            raise ValueError(f"{name} should be a text that is not empty, of characters that XML allows")
+        return {"DataType": "String", "StringValue": value}
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError(f"{name} should be a text or a number")
+    number = Decimal(value)
+    if len(number.as_tuple().digits) > MAX_DIGITS or number.copy_abs() > MAX_NUMBER:
+        raise ValueError(f"{name} should be a number of at most {MAX_DIGITS} digits, up to 10^126")
+    return {"DataType": "Number", "StringValue": str(value)}
+
+
+def _not_empty(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise PydanticKnownError("string_too_short", {"min_length": 1})
+    return value
+
+
+NotEmpty = Annotated[str, Field(min_length=1)]
+# The same, and it may hold half of a surrogate pair, as JSON may.
+NotEmptyJson = Annotated[str, PlainValidator(_not_empty), WithJsonSchema({"type": "string", "minLength": 1})]
+Attributes = Annotated[
+    dict[str, Any],
+    BeforeValidator(_attributes),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MAX_ATTRIBUTES,
+            "additionalProperties": {
+                "anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}],
+            },
+        }
+    ),
+]
+
+
+class Text(Body):
+    """A text. Every other member becomes data, too."""
+
+    text: NotEmptyJson
+
+    model_config = ConfigDict(
+        extra="ignore",
+        json_schema_extra={"example": {"text": "hello"}, "not": {"required": ["specversion"]}},
+    )
+
+
+class CloudEvent(Body):
+    """A CloudEvent 1.0 in structured mode. It is published exactly as it was written."""
+
+    specversion: Literal["1.0"]
+    id: NotEmptyJson
+    source: NotEmpty
+    type: NotEmpty
+    time: Annotated[
+        Any, WithJsonSchema({"type": "string", "format": "date-time"}), Field(description="else, now")
+    ] = None
+    data: Any = None
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"example": examples.EVENT})
+
+
+class WithAttributes(Body):
+    """A text or a CloudEvent, and the SNS message attributes to send with it."""
+
+    message: SkipValidation[Text | CloudEvent]
+    attributes: Attributes = Field({}, description="by their names; numbers are sent as Number")
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.WITH_ATTRIBUTES})
+
+
+class PublishBody(Body):
+    """What to publish."""
+
+    message: Message
+    attributes: dict[str, Any]
+
+    media_types = ("application/json", "application/cloudevents+json")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe what is sent."""
+        sent: TypeAdapter[Any] = TypeAdapter(Text | CloudEvent | WithAttributes)
+        return {**handler(sent.core_schema), "example": {"text": "hello"}}
+
+    @classmethod
+    def from_document(cls, document: Any, text: str) -> Self:
+        """Return what to publish."""
+        if not _has_attributes(document):
+            return cls(message=_message(document, text), attributes={})
+        members = _as_written(document, text)
+        given = {**document, "attributes": _with_exact_numbers(members.get("attributes", "{}"))}
+        attributes = check(WithAttributes, given).attributes
+        return cls(message=_message(document["message"], members["message"]), attributes=attributes)
+
+
+@dataclass(slots=True)
+class Published:
+    """The identity of a message that SNS took."""
+
+    id: str
+    source: str
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": {"id": "A-1", "source": "/shop"}})
+
+
+def publish(topic: Topic, body: PublishBody) -> Published:
+    """Return when SNS has taken the message. Raises the Problem that says why it has not."""
     try:
-        refused = topic.publish([message], attributes)
+        refused = topic.publish([body.message], body.attributes)
     except ClientError as error:
         raise Problem(_status_for(error.response["Error"]["Code"]), explain(error)) from None
     except AWS_ERRORS as error:
         raise Problem(503, f"SNS does not take messages now: {explain(error)}") from None
     if refused:
         raise Problem(400, f"SNS refused the message: {refused[0][1]}")
+    return Published(body.message.id, body.message.source)
 
 
 def _has_attributes(document: Any) -> bool:
-    # A text or an event may have a field of that name, too.
+    # A text or an event may have a member of that name, too.
     names = set(document) if isinstance(document, dict) else set()
     return "message" in names and names.isdisjoint({"text", "specversion"})
 
@@ -66,77 +195,29 @@ def _message(document: Any, text: str) -> Message:
     if not isinstance(document, dict):
         raise Problem(400, 'a message should be {"text": "…"} or a CloudEvent')
     if "specversion" in document:
-        try:
-            # As it was written: 64-bit integers and the order of keys stay.
-            return message_from_event(document, datetime.now(UTC), text)
-        except NotACloudEvent as error:
-            raise Problem(400, str(error)) from None
-    words = document.get("text")
-    if not isinstance(words, str) or not words:
-        raise Problem(400, "text should be a text that is not empty", parameter="text")
+        check(CloudEvent, document)
+        # As it was written: 64-bit integers and the order of members stay.
+        return message_from_event(document, datetime.now(UTC), text)
+    check(Text, document)
     return new_message(f"/viewer/{socket.gethostname()}", TEXT, document)
 
 
-def _as_written(text: str) -> dict[str, str]:
-    """Return the members of this JSON object, each as the text that it stands there as."""
-    decoder = json.JSONDecoder()
-    members = {}
-    at = _skip(text, "{", 0)
-    while text[at] != "}":
-        name, at = decoder.raw_decode(text, at)
-        begin = _skip(text, ":", at)
-        _, end = decoder.raw_decode(text, begin)
-        members[name] = text[begin:end]
-        at = _skip(text, ",", end)
-    return members
-
-
-def _skip(text: str, sign: str, at: int) -> int:
-    while text[at].isspace() or text[at] == sign:
-        at += 1
-    return at
-
-
-def _attributes(text: str) -> "Attributes":
+def _as_written(document: Mapping[str, Any], text: str) -> dict[str, str]:
+    """Return the members of this document, each as it was written in the text."""
     try:
-        given = json.loads(text, parse_float=Decimal)
+        return {name: bytes(member).decode() for name, member in _decoder.decode(text).items()}
+    except (msgspec.DecodeError, RecursionError):
+        # Python's parser accepts more: halves of surrogate pairs, infinite numbers, deeper documents.
+        return {name: to_json(member) for name, member in document.items()}
+
+
+def _with_exact_numbers(text: str) -> Any:
+    try:
+        return json.loads(text, parse_float=Decimal)
     except ArithmeticError:
-        raise _wrong_attribute("a number is beyond all bounds") from None
-    if not isinstance(given, dict):
-        raise _wrong_attribute('attributes should be an object such as {"tenant": "acme", "priority": 5}')
-    if len(given) > MOST_ATTRIBUTES:
-        raise _wrong_attribute(f"there should be at most {MOST_ATTRIBUTES} attributes beside ours")
-    return {_checked_name(name): _attribute(name, value) for name, value in given.items()}
-
-
-def _checked_name(name: str) -> str:
-    if name in (*OWN_ATTRIBUTES, ORIGINAL_ID):
-        raise _wrong_attribute(f"{name} is an attribute that Fanout sets itself")
-    if len(name) > LONGEST_NAME or not NAME.fullmatch(name):
-        raise _wrong_attribute(
-            f"{name[:LONGEST_NAME]!r} is no name of an attribute: up to {LONGEST_NAME} of A-Z a-z 0-9 _ - "
-            "with single dots between, not beginning with AWS. or Amazon."
-        )
-    return name
-
-
-def _attribute(name: str, value: Any) -> "MessageAttributeValueTypeDef":
-    if isinstance(value, str):
-        if not VALUE.fullmatch(value):
-            raise _wrong_attribute(f"{name} should be a text that is not empty, of characters that XML has")
-        return {"DataType": "String", "StringValue": value}
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise _wrong_attribute(f"{name} should be a text or a number")
-    number = Decimal(value)
-    if len(number.as_tuple().digits) > MOST_DIGITS or number.copy_abs() > LARGEST_NUMBER:
-        raise _wrong_attribute(f"{name} should be a number of at most {MOST_DIGITS} digits, up to 10^126")
-    return {"DataType": "Number", "StringValue": str(value)}
-
-
-def _wrong_attribute(detail: str) -> Problem:
-    return Problem(400, detail, parameter="attributes")
+        raise Problem(400, "a number is beyond all bounds", parameter="attributes") from None
 
 
 def _status_for(code: str) -> int:
-    """Return 400 where AWS says that the message is at fault ("Publish", AWS), else 503."""
+    """Return 400 if AWS says that the message is wrong ("Publish", AWS), else 503."""
     return 400 if code.startswith(("Invalid", "BatchRequestTooLong", "ParameterValueInvalid")) else 503

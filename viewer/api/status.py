@@ -1,12 +1,12 @@
-"""The whole at a glance: `GET /api/pipeline`, `/api/stats` and `/api/waiting`."""
+"""Status: the state of each stage, figures over time, and what is in the queue."""
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Literal
 
-from flask import Blueprint, Response, request
+from pydantic import ConfigDict, Field
 
 from pipeline.aws import Topic
 from pipeline.health import Health
@@ -14,17 +14,19 @@ from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
 from pipeline.store.faults import FaultShare
 from pipeline.ttl_cache import TtlCache
-from viewer.api.models import json_answer, plain
-from viewer.api.parameters import refuse_unknown
+from viewer.api import examples
+from viewer.api.blueprint import ApiBlueprint
+from viewer.api.checks import Parameters
+from viewer.api.faults import Faults
+from viewer.api.models import Count, WaitingMessage
+from viewer.api.views import Views
 from viewer.aws.fetching import FetchError, fetch_json
 from viewer.aws.queue_inspection import CannotLook, Depth, Queues
-from viewer.live.samples import Samples
-from viewer.redaction import Mask
+from viewer.live.samples import Figures, Sample, Samples
 
-# However many pages look, each figure is asked for once in so many seconds.
+# However many pages ask, each figure is read once in this time.
 FRESH_SECONDS = 2.0
 PEER_TIMEOUT_SECONDS = 2.0
-BODY_SHOWN = 10_000
 
 # What can be asked for: its length, and the width of one point.
 WINDOWS = {
@@ -34,122 +36,201 @@ WINDOWS = {
 }
 
 
-def overview_blueprint(
+class StatsQuery(Parameters):
+    """How far back."""
+
+    window: Literal["5m", "1h", "24h"] = Field("5m", description="how far back")
+
+
+@dataclass(slots=True)
+class State:
+    """The state of a service."""
+
+    state: Literal["up", "degraded", "down"]
+    reason: str | None
+
+
+@dataclass(slots=True)
+class TopicState:
+    """The state of the topic."""
+
+    name: str
+    state: Literal["up", "unknown"]
+    reason: str | None
+
+
+@dataclass(slots=True)
+class QueueState:
+    """About how many messages a queue holds."""
+
+    name: str
+    visible: Count
+    in_flight: Count
+    delayed: Count
+    state: Literal["up"] = "up"
+    reason: None = None
+
+
+@dataclass(slots=True)
+class UnknownQueue:
+    """A queue that SQS does not answer for."""
+
+    name: str
+    state: Literal["unknown"]
+    reason: str
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """The state of each stage."""
+
+    services: Annotated[dict[str, State], Field(description="by their names")]
+    topic: TopicState
+    queue: QueueState | UnknownQueue
+    dead_letter_queue: QueueState | None
+    store: Figures
+    faults: Annotated[Faults | None, Field(description="null: no consumer runs with FAULTS")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.PIPELINE})
+
+
+@dataclass(slots=True)
+class Stats:
+    """Figures over time, oldest first."""
+
+    window: str
+    begin: datetime
+    width_seconds: Annotated[float, Field(description="of one point")]
+    now: Figures
+    points: Sequence[Sample]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.STATS})
+
+
+@dataclass(slots=True)
+class WaitingMessages:
+    """What is in the queue, oldest first."""
+
+    queue: Depth
+    messages: Annotated[list[WaitingMessage] | None, Field(description="null: they cannot be seen")]
+    reason: Annotated[str | None, Field(description="why they cannot be seen")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.WAITING_MESSAGES})
+
+
+@dataclass(slots=True)
+class AwsStages:
+    """The stages that AWS knows about."""
+
+    topic: TopicState
+    queue: QueueState | UnknownQueue
+    dead_letter_queue: QueueState | None
+
+
+def status_blueprint(
     samples: Samples,
     queues: Queues,
     topic: Topic,
     health: Health,
     faults: FaultShare,
     *,
+    views: Views,
     peers: Mapping[str, str],
-    mask: Mask,
-) -> Blueprint:
-    """Return the three; `peers` are the addresses of the other services by their names.
+) -> ApiBlueprint:
+    """Return `/api/pipeline`, `/api/stats` and `/api/waiting`.
 
-    Messages go through `mask`.
+    `peers` are the addresses of the other services by their names.
     """
-    blueprint = Blueprint("overview", __name__, url_prefix="/api")
+    blueprint = ApiBlueprint("status", __name__, about="The pipeline at a glance", prefix="/api")
     figures = TtlCache(samples.figures, FRESH_SECONDS)
-    stages = TtlCache(lambda: {"topic": _topic(topic), **_depths(queues)}, FRESH_SECONDS)
+    stages = TtlCache(lambda: _stages(topic, queues), FRESH_SECONDS)
     states = TtlCache(lambda: _states(peers), FRESH_SECONDS)
     fault_share = TtlCache(faults.read, FRESH_SECONDS)
 
     @blueprint.get("/pipeline")
-    def pipeline() -> Response:
-        refuse_unknown()
-        liveness, status = health.liveness()
-        viewer = {"state": "up" if status == 200 else "down", "reason": liveness.get("reason")}
-        return json_answer(
-            {
-                "services": {**states(), "viewer": viewer},
-                **stages(),
-                "store": plain(figures()),
-                "faults": None if fault_share() is None else {"fail": fault_share()},
-            }
+    def pipeline() -> Pipeline:
+        """See each stage of the pipeline.
+
+        The services, the topic, the queues and the store, as they were at most two seconds ago.
+        """
+        aws, share = stages(), fault_share()
+        return Pipeline(
+            services={**states(), "viewer": _own_state(health)},
+            topic=aws.topic,
+            queue=aws.queue,
+            dead_letter_queue=aws.dead_letter_queue,
+            store=figures(),
+            faults=None if share is None else Faults(share),
         )
 
     @blueprint.get("/stats")
-    def stats() -> Response:
-        refuse_unknown("window")
-        name = request.args.get("window", "5m")
-        if name not in WINDOWS:
-            raise Problem(400, f"window should be one of {', '.join(WINDOWS)}", parameter="window")
-        length, width = WINDOWS[name]
-        begin = datetime.fromtimestamp(
-            (datetime.now(UTC) - length).timestamp() // width.total_seconds() * width.total_seconds(), UTC
-        )
-        points = samples.read(begin, width)
-        return json_answer(
-            {
-                "window": name,
-                "begin": plain(begin),
-                "width_seconds": width.total_seconds(),
-                "now": plain(figures()),
-                "points": [plain(point) for point in points],
-            }
-        )
+    def stats(query: StatsQuery) -> Stats:
+        """Read figures over time.
+
+        One point for each stretch of the window in which samples were taken.
+        """
+        length, width = WINDOWS[query.window]
+        seconds = width.total_seconds()
+        begin = (datetime.now(UTC) - length).timestamp() // seconds * seconds
+        since = datetime.fromtimestamp(begin, UTC)
+        return Stats(query.window, since, seconds, figures(), samples.read(since, width))
 
     @blueprint.get("/waiting")
-    def waiting() -> Response:
-        refuse_unknown()
+    def waiting() -> WaitingMessages:
+        """See what is in the queue, without receiving it.
+
+        Emulators show the messages; AWS only tells how many there are.
+        """
         try:
             queue, _ = queues.depths()
-            return json_answer({"queue": dataclasses.asdict(queue), **_look(queues, queue, mask)})
+            try:
+                found = queues.look(queue)
+            except (CannotLook, FetchError) as error:
+                return WaitingMessages(queue, None, explain(error))
         except AWS_ERRORS as error:
             raise Problem(503, f"SQS does not answer: {explain(error)}") from None
+        return WaitingMessages(queue, [views.waiting(message) for message in found], None)
 
     return blueprint
 
 
-def _topic(topic: Topic) -> dict[str, Any]:
-    try:
-        topic.check()
-    except AWS_ERRORS as error:
-        return {"name": topic.name, "state": "unknown", "reason": explain(error)}
-    return {"name": topic.name, "state": "up", "reason": None}
-
-
-def _depths(queues: Queues) -> dict[str, Any]:
+def _stages(topic: Topic, queues: Queues) -> AwsStages:
     try:
         queue, dead = queues.depths()
     except AWS_ERRORS as error:
-        unknown = {"name": queues.name, "state": "unknown", "reason": explain(error)}
-        return {"queue": unknown, "dead_letter_queue": None}
-    return {"queue": _depth_view(queue), "dead_letter_queue": dead and _depth_view(dead)}
+        return AwsStages(_topic(topic), UnknownQueue(queues.name, "unknown", explain(error)), None)
+    return AwsStages(_topic(topic), QueueState(**asdict(queue)), QueueState(**asdict(dead)) if dead else None)
 
 
-def _depth_view(depth: Depth) -> dict[str, Any]:
-    return {**dataclasses.asdict(depth), "state": "up", "reason": None}
+def _topic(topic: Topic) -> TopicState:
+    try:
+        topic.check()
+    except AWS_ERRORS as error:
+        return TopicState(topic.name, "unknown", explain(error))
+    return TopicState(topic.name, "up", None)
 
 
-def _states(peers: Mapping[str, str]) -> dict[str, Any]:
+def _own_state(health: Health) -> State:
+    answer, status = health.liveness()
+    return State("up" if status == 200 else "down", answer.get("reason"))
+
+
+def _states(peers: Mapping[str, str]) -> dict[str, State]:
     if not peers:
         return {}
     with ThreadPoolExecutor(len(peers)) as pool:
         return dict(zip(peers, pool.map(_state, peers.values()), strict=True))
 
 
-def _state(address: str) -> dict[str, Any]:
-    """Return up, degraded (it lives, but something that it needs does not) or down, with the reason."""
+def _state(address: str) -> State:
+    """Return up, degraded (it lives, but a dependency does not work) or down, with the reason."""
     try:
         status, document = fetch_json(f"{address}/health?probe=readiness", PEER_TIMEOUT_SECONDS)
     except FetchError as error:
-        return {"state": "down", "reason": str(error)}
+        return State("down", str(error))
     if status == 200:
-        return {"state": "up", "reason": None}
+        return State("up", None)
     if not isinstance(document, dict):
-        return {"state": "down", "reason": f"{address} answers with status {status}"}
+        return State("down", f"{address} answers with status {status}")
     failed = [f"{name}: {outcome}" for name, outcome in document.get("checks", {}).items() if outcome != "ok"]
-    return {"state": "degraded", "reason": "; ".join(failed) or document.get("reason")}
-
-
-def _look(queues: Queues, queue: Depth, mask: Mask) -> dict[str, Any]:
-    try:
-        found = queues.look(queue)
-    except (CannotLook, FetchError) as error:
-        return {"messages": None, "reason": explain(error)}
-    views = [plain(mask.waiting(message)) for message in found]
-    for view in views:
-        view["size"] = len(view["body"].encode("utf-8", "surrogatepass"))
-        view["body"] = view["body"][:BODY_SHOWN]
-    return {"messages": views, "reason": None}
+    return State("degraded", "; ".join(failed) or document.get("reason"))

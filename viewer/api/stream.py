@@ -5,37 +5,66 @@ The id of each event is the seq of the message. A browser that lost its connecti
 """
 
 import functools
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from flask import Blueprint, Response, request
+from flask import Response, request
+from pydantic import Field
 
 from pipeline.problems import Problem
 from pipeline.store.reader import Reader, Summary
-from viewer.api.models import summary_view
-from viewer.api.parameters import SEARCH_PARAMETERS, cursor, flag, refuse_unknown, search
+from viewer.api import examples
+from viewer.api.answers import to_json
+from viewer.api.blueprint import ApiBlueprint, problems, text
+from viewer.api.checks import Parameters
+from viewer.api.models import Absent, Cursor, Flag, SearchQuery
+from viewer.api.views import Views
 from viewer.live.follower import Follower, Gap
 from viewer.live.hub import Hub
 from viewer.settings import ViewerSettings
 
 RETRY_MILLISECONDS = 1000
 
+Format = Callable[[Summary], bytes]
 
-def stream_blueprint(reader: Reader, hub: Hub, settings: ViewerSettings) -> Blueprint:
+
+class StreamQuery(SearchQuery):
+    """Which messages, and from where."""
+
+    after: Cursor | Absent = Field(None, description="begin after this seq; without it, with new messages")
+    gaps: Flag = Field(False, description="allow gaps (`1` or `true`)")
+
+
+class StreamHeaders(Parameters):
+    """Where a client continues that was disconnected."""
+
+    last_event_id: Cursor | Absent = Field(None, alias="Last-Event-ID", description="used instead of `after`")
+
+
+def stream_blueprint(reader: Reader, hub: Hub, views: Views, settings: ViewerSettings) -> ApiBlueprint:
     """Return `GET /api/stream`."""
-    blueprint = Blueprint("stream", __name__)
+    blueprint = ApiBlueprint("stream", __name__, about="New messages as they are stored")
     open_streams: Counter[str] = Counter()  # by the client's address
 
-    @blueprint.get("/api/stream")
-    def stream() -> Response:
-        refuse_unknown("after", "gaps", *SEARCH_PARAMETERS)
-        start = cursor("Last-Event-ID", request.headers.get("Last-Event-ID"))
-        if start is None:
-            start = cursor("after", request.args.get("after"))
-        if start is None:
-            start = hub.newest_stored()
-        wanted, gaps = search(), flag("gaps")
+    # A thousand readers are sent the same text, made once.
+    @functools.lru_cache(maxsize=1024)
+    def format_message(message: Summary) -> bytes:
+        return _event("message", views.summary(message), message.seq)
+
+    @blueprint.get(
+        "/api/stream",
+        responses={**text("text/event-stream", "without end", examples.STREAM), **problems(429)},
+    )
+    def stream(query: StreamQuery, header: StreamHeaders) -> Response:
+        """Follow messages as they are stored (server-sent events).
+
+        `ready` says where the stream begins. Each `message` is an entry of the list, its id the seq; a client
+        that reconnects with `Last-Event-ID` is sent what it missed, without gap or repeat. With `gaps=1` a
+        `gap` event {from, to, count} stands for messages that were skipped because there are more than a
+        person can follow. An idle stream sends comments. A search by `status:` finds the status at the time
+        of storing; the list finds the present one.
+        """
+        start = _start(header, query, hub)
         client = request.remote_addr or ""
         if open_streams[client] >= settings.max_streams_per_client:
             raise Problem(429, f"{client} has {open_streams[client]} streams open already")
@@ -43,9 +72,9 @@ def stream_blueprint(reader: Reader, hub: Hub, settings: ViewerSettings) -> Blue
         def events() -> Iterator[bytes]:
             open_streams[client] += 1
             try:
-                with hub.following(wanted) as following:
-                    follower = Follower(reader, hub, following, gaps=gaps)
-                    yield from _events(follower, hub, start)
+                with hub.following(query.search) as following:
+                    follower = Follower(reader, hub, following, gaps=query.gaps)
+                    yield from _events(follower, hub, start, format_message)
             finally:
                 open_streams[client] -= 1
 
@@ -60,10 +89,16 @@ def stream_blueprint(reader: Reader, hub: Hub, settings: ViewerSettings) -> Blue
     return blueprint
 
 
-def _events(follower: Follower, hub: Hub, seq: int) -> Iterator[bytes]:
+def _start(header: StreamHeaders, query: StreamQuery, hub: Hub) -> int:
+    if header.last_event_id is not None:
+        return header.last_event_id
+    return hub.newest_stored() if query.after is None else query.after
+
+
+def _events(follower: Follower, hub: Hub, seq: int, format_message: Format) -> Iterator[bytes]:
     # Sent at once, so that the reader knows that the stream is open, and that nothing in between buffers it.
-    yield f"retry: {RETRY_MILLISECONDS}\nevent: ready\ndata: {json.dumps({'after': seq})}\n\n".encode()
-    wrote = True  # since it was last woken for nothing
+    yield f"retry: {RETRY_MILLISECONDS}\n".encode() + _event("ready", {"after": seq})
+    wrote = True  # since it was last woken for a heartbeat
     while not hub.stopping:
         gap, messages, seq = follower.next(seq)
         if messages:
@@ -72,20 +107,18 @@ def _events(follower: Follower, hub: Hub, seq: int) -> Iterator[bytes]:
         elif wrote:
             wrote = False
         elif not hub.stopping:
-            # A heartbeat keeps proxies from closing an idle stream, and tells this process that the reader is
-            # gone. With its id a reader that resumes need not look through again what did not match.
+            # A heartbeat keeps proxies from closing an idle stream, and shows this process that the reader is
+            # gone. With its id a reader that resumes need not look again through what did not match.
             yield f"id: {seq}\n: heartbeat\n\n".encode()
             wrote = True
 
 
-# A thousand readers are sent the same text, made once.
-@functools.lru_cache(maxsize=1024)
-def format_message(message: Summary) -> bytes:
-    """Return one message as one event; JSON has no line breaks of its own, so the data is one line."""
-    return f"id: {message.seq}\nevent: message\ndata: {json.dumps(summary_view(message))}\n\n".encode()
-
-
 def format_gap(gap: Gap) -> bytes:
-    """Return what was passed over as one event; a reader that resumes after it resumes after the gap."""
-    data = json.dumps({"from": gap.start, "to": gap.end, "count": gap.count})
-    return f"id: {gap.end}\nevent: gap\ndata: {data}\n\n".encode()
+    """Return what was skipped as one event; a reader that resumes after it resumes after the gap."""
+    return _event("gap", {"from": gap.start, "to": gap.end, "count": gap.count}, gap.end)
+
+
+def _event(name: str, data: object, seq: int | None = None) -> bytes:
+    """Return one event. JSON without indents has no line breaks, so the data is one line."""
+    place = "" if seq is None else f"id: {seq}\n"
+    return f"{place}event: {name}\ndata: {to_json(data)}\n\n".encode()

@@ -1,0 +1,134 @@
+"""Checking requests: they become the models that handlers take, or a problem that names what is wrong."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import ErrorDetails, core_schema
+
+from pipeline.problems import Problem
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class PlainSchema(GenerateJsonSchema):
+    """JSON schemas without what says nothing: titles made from names, and null as the default."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Set none."""
+        del schema
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Leave out null, which stands for a parameter that is absent."""
+        described = super().default_schema(schema)
+        if described.get("default", "") is None:
+            del described["default"]
+        return described
+
+
+class Described(BaseModel):
+    """A model with a plain schema."""
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        """Return the schema as the API's description shows it."""
+        return super().model_json_schema(*args, **{**options, "schema_generator": PlainSchema})
+
+
+class Parameters(Described):
+    """Parameters of a path, a query or the headers. Unknown ones are refused.
+
+    If they were ignored, a misspelt filter would look like one that matches everything.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Body(Described):
+    """The body of a request: JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    media_types: ClassVar[tuple[str, ...]] = ("application/json",)
+
+    @classmethod
+    def from_document(cls, document: Any, text: str) -> Self:
+        """Return the body that this document is; `text` is what it was parsed from."""
+        del text
+        return check(cls, document)
+
+
+AnyBody = TypeVar("AnyBody", bound=Body)
+
+
+def check(model: type[Model], values: Any) -> Model:
+    """Return the model of these values. Raises the Problem that says what is wrong."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _problem(model, error.errors(include_url=False)) from None
+
+
+def read_body(model: type[AnyBody]) -> AnyBody:
+    """Return the model of the body of this request."""
+    # Before a page of another origin may send these types, its browser asks, and nothing here allows it.
+    if request.mimetype not in model.media_types:
+        raise Problem(415, f"Content-Type should be {' or '.join(model.media_types)}")
+    text = request.get_data(as_text=True)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"the body is not JSON: {error}") from None
+    try:
+        return model.from_document(document, text)
+    except RecursionError:
+        raise Problem(400, "the body is nested too deeply") from None
+
+
+def _problem(model: type[BaseModel], errors: list[ErrorDetails]) -> Problem:
+    unknown = (error for error in errors if error["type"] == "extra_forbidden")
+    error = next(unknown, errors[0])
+    schema = model.model_json_schema()
+    if not error["loc"]:
+        example = json.dumps(schema["example"])
+        return Problem(400, _said(error) or f"the body should be an object such as {example}")
+    name, known = str(error["loc"][0]), schema.get("properties", {})
+    if error["type"] == "extra_forbidden":
+        kind = "parameter" if issubclass(model, Parameters) else "member"
+        others = f"the {kind}s are {', '.join(known)}" if known else f"there are no {kind}s"
+        return Problem(400, f"{name} is not a {kind} here; {others}", parameter=name)
+    return Problem(400, _explain(name, error, known), parameter=name)
+
+
+def _explain(name: str, error: ErrorDetails, known: Mapping[str, Any]) -> str:
+    if error["type"] in ("missing", "string_too_short"):
+        return f"{name} is required"
+    if error["type"] == "string_unicode":
+        return f"{name} should not hold half of a surrogate pair"
+    return _said(error) or f"{name} should be {_expected(known[name])}"
+
+
+def _said(error: ErrorDetails) -> str:
+    """Return the text of a ValueError that one of our own checks raised."""
+    return str(error["ctx"]["error"]) if error["type"] == "value_error" else ""
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    """Say in words what a schema allows."""
+    alternatives = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    if alternatives:
+        return " or ".join(map(_expected, alternatives))
+    if "const" in schema:
+        return json.dumps(schema["const"]).strip('"')
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    if schema.get("format") == "date-time":
+        return "a time with its zone (RFC 3339), such as 2026-01-31T12:00:00Z"
+    if schema["type"] == "array":
+        return f"a list of {schema['minItems']} to {schema['maxItems']} texts"
+    kinds = {"boolean": "0 or 1", "integer": "a whole number", "number": "a number", "object": "an object"}
+    limits = f" from {schema['minimum']} to {schema['maximum']}" if "minimum" in schema else ""
+    return kinds.get(schema["type"], "a text") + limits

@@ -1,0 +1,161 @@
+"""Examples of requests and answers, for the description of the API. A test checks them by their schemas."""
+
+import json
+from typing import Any
+
+Json = dict[str, Any]
+
+EVENT: Json = {
+    "specversion": "1.0",
+    "id": "A-1",
+    "source": "/shop",
+    "type": "shop.order",
+    "time": "2026-01-31T12:00:00.000000Z",
+    "data": {"order": 42, "text": "two lamps"},
+}
+EVENT_TEXT = json.dumps(EVENT)
+ATTRIBUTES: Json = {"type": "shop.order", "source": "/shop", "tenant": "acme"}
+WITH_ATTRIBUTES: Json = {"message": {"text": "hello"}, "attributes": {"tenant": "acme", "priority": 5}}
+
+SUMMARY: Json = {
+    "seq": 1034,
+    "source": "/shop",
+    "id": "A-1",
+    "type": "shop.order",
+    "time": "2026-01-31T12:00:00.000000Z",
+    "preview": "two lamps",
+    "color": None,
+    "sequence": None,
+    "size": 143,
+    "receive_count": 1,
+    "stored_at": "2026-01-31T12:00:00.021000Z",
+    "latency_seconds": 0.021,
+    "since_previous_seconds": 4.2,
+    "tries": 1,
+    "status": None,
+}
+MESSAGE_LIST: Json = {"messages": [SUMMARY], "cursor": 1034}
+INCOMPLETE_LIST: Json = {
+    "messages": [],
+    "cursor": 1034,
+    "near_misses": [{"failed": "data.order:43", "message": SUMMARY}],
+}
+FACET_COUNTS: Json = {
+    "counted": 120,
+    "complete": True,
+    "facets": {"type": [{"value": "shop.order", "count": 80}, {"value": "shop.refund", "count": 40}]},
+}
+STATUSES: Json = {"from": 1001, "statuses": [{"seq": 1034, "status": "dead", "tries": 5}]}
+
+SQS_ID = "1f2a6c1e-3c38-4b3f-9d0e-5a0f6a0d6c11"
+STORING: Json = {
+    "message_id": SQS_ID,
+    "receive_count": 1,
+    "sent_at": "2026-01-31T12:00:00.004000Z",
+    "received_at": "2026-01-31T12:00:00.012000Z",
+    "stored_at": "2026-01-31T12:00:00.021000Z",
+}
+WHOLE: Json = {**SUMMARY, "data": EVENT["data"], "body": EVENT_TEXT, "attributes": ATTRIBUTES}
+EXPORTED: Json = {**WHOLE, "deliveries": [STORING]}
+MESSAGE_DETAIL: Json = {
+    **WHOLE,
+    "deliveries": [{**STORING, "duplicate": False, "failed_at": None, "error_type": None, "error": None}],
+    "outcomes": [],
+    "copy_of": None,
+    "copies": [1040],
+}
+NDJSON = json.dumps(EXPORTED) + "\n"
+CSV = (
+    "seq,time,type,source,id,preview,size,receive_count,stored_at,latency_seconds,since_previous_seconds,"
+    "attributes,body\n"
+    "1034,2026-01-31T12:00:00.000000Z,shop.order,/shop,A-1,two lamps,143,1,2026-01-31T12:00:00.021000Z,0.021,"
+    '4.2,"{""tenant"": ""acme""}","{""specversion"": …}"\n'
+)
+STREAM = (
+    'retry: 1000\nevent: ready\ndata: {"after":1033}\n\n'
+    f"id: 1034\nevent: message\ndata: {json.dumps(SUMMARY)}\n\n"
+    "id: 1034\n: heartbeat\n\n"
+)
+
+DEAD_LETTER: Json = {
+    "queue": "broadcasts-consumer",
+    "message_id": SQS_ID,
+    **{name: SUMMARY[name] for name in ("source", "id", "type", "time", "preview")},
+    "error_type": "KeyError",
+    "error": "'sku'",
+    "traceback": "Traceback (most recent call last):\n  …\nKeyError: 'sku'",
+    "tries": 5,
+    "first_failed_at": "2026-01-31T12:00:00.015000Z",
+    "last_failed_at": "2026-01-31T12:01:10.015000Z",
+    "dead_at": "2026-01-31T12:01:10.015000Z",
+    "redriven_at": None,
+}
+DEAD_LETTERS: Json = {"dead_letters": [DEAD_LETTER]}
+DEAD_LETTER_DETAIL: Json = {
+    **DEAD_LETTER,
+    "body": EVENT_TEXT,
+    "attributes": ATTRIBUTES,
+    "copy_of": None,
+    "copies": [],
+}
+REDRIVE: Json = {
+    "status": "running",
+    "moved": 3,
+    "total": 12,
+    "started_at": "2026-01-31T12:05:00.000000Z",
+    "reason": None,
+}
+REDRIVE_STATE: Json = {
+    "from": "broadcasts-consumer-dlq",
+    "to": "broadcasts-consumer",
+    "waiting": 9,
+    "redrive": REDRIVE,
+}
+
+UP: Json = {"state": "up", "reason": None}
+DEPTH: Json = {"name": "broadcasts-consumer", "visible": 2, "in_flight": 1, "delayed": 0}
+LATENCY: Json = {"p50": 0.02, "p95": 0.05, "p99": 0.11}
+FIGURES: Json = {
+    "total": 1034,
+    "oldest": "2026-01-31T09:00:00.000000Z",
+    "per_second": 0.3,
+    "last_minute": 18,
+    **LATENCY,
+}
+PIPELINE: Json = {
+    "services": {"producer": UP, "consumer": UP, "viewer": UP},
+    "topic": {"name": "broadcasts", **UP},
+    "queue": {**DEPTH, **UP},
+    "dead_letter_queue": {**DEPTH, "name": "broadcasts-consumer-dlq", **UP},
+    "store": FIGURES,
+    "faults": None,
+}
+STATS: Json = {
+    "window": "5m",
+    "begin": "2026-01-31T11:55:00.000000Z",
+    "width_seconds": 5.0,
+    "now": FIGURES,
+    "points": [
+        {
+            "at": "2026-01-31T12:00:00.000000Z",
+            **{"stored": 2, "duplicates": 0, "failed": 1, **LATENCY},
+            **{"visible": 2, "in_flight": 1, "delayed": 0, "dead": 12},
+        }
+    ],
+}
+WAITING_MESSAGES: Json = {
+    "queue": DEPTH,
+    "messages": [
+        {
+            "message_id": SQS_ID,
+            "state": "visible",
+            "receive_count": 0,
+            "sent_at": "2026-01-31T12:00:00.004000Z",
+            "body": EVENT_TEXT,
+            "attributes": ATTRIBUTES,
+            "size": 143,
+        }
+    ],
+    "reason": None,
+}
+METRICS = '# TYPE fanout_aws_requests_total counter\nfanout_aws_requests_total{operation="Publish"} 12.0\n'

@@ -1,0 +1,124 @@
+"""Views: what the API and the page show of messages. Nothing else makes these, and all of it is masked."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, TypeVar
+
+from pipeline.message import read_copy_of, read_data
+from pipeline.store.dead_letters import DeadLetter as StoredDeadLetter
+from pipeline.store.dead_letters import Outcome, PastDelivery, WholeDeadLetter
+from pipeline.store.reader import Facets, StoredMessage, Summary
+from pipeline.store.reader import NearMiss as StoredNearMiss
+from viewer.api.models import (
+    CopyLinks,
+    DeadLetter,
+    DeadLetterDetail,
+    Delivery,
+    ExportedMessage,
+    FacetValue,
+    MessageDetail,
+    MessageSummary,
+    NearMiss,
+    StoringDelivery,
+    WaitingMessage,
+)
+from viewer.aws.queue_inspection import Waiting
+from viewer.redaction import Mask
+
+MAX_WAITING_BODY = 10_000
+
+View = TypeVar("View")
+
+# Lists and streams show thousands of these.
+_SUMMARY = attrgetter(*(field.name for field in fields(MessageSummary)))
+
+
+class Views:
+    """Shows messages through a mask. Whatever holds a part of a message leaves the viewer as one of these."""
+
+    def __init__(self, mask: Mask) -> None:
+        """Show nothing that the mask hides."""
+        self._mask = mask
+
+    def summary(self, message: Summary) -> MessageSummary:
+        """Return an entry of a list or of the stream."""
+        return MessageSummary(*_SUMMARY(self._mask.summary(message)))
+
+    def summaries(self, messages: Sequence[Summary]) -> list[MessageSummary]:
+        """Return the entries of a list."""
+        return [self.summary(message) for message in messages]
+
+    def near_miss(self, miss: StoredNearMiss) -> NearMiss:
+        """Return a message that does not match; the condition is what the reader typed."""
+        return NearMiss(miss.failed, self.summary(miss.message))
+
+    def exported(self, message: StoredMessage) -> ExportedMessage:
+        """Return a line of an export."""
+        shown = self._mask.whole(message)
+        stored = [_view(StoringDelivery, message)]
+        return _view(ExportedMessage, shown, data=read_data(shown.body), deliveries=stored)
+
+    def body(self, message: StoredMessage) -> str:
+        """Return a message as it was published."""
+        return self._mask.whole(message).body
+
+    def detail(
+        self,
+        message: StoredMessage,
+        deliveries: Sequence[PastDelivery],
+        outcomes: Sequence[Outcome],
+        links: CopyLinks,
+    ) -> MessageDetail:
+        """Return a message with all that is known of it."""
+        shown = self._mask.whole(message)
+        return _view(
+            MessageDetail,
+            shown,
+            data=read_data(shown.body),
+            deliveries=[_view(Delivery, self._mask.delivery(one)) for one in deliveries],
+            outcomes=outcomes,
+            copy_of=links.copy_of,
+            copies=links.copies,
+        )
+
+    def copy_of(self, message: StoredMessage | WholeDeadLetter) -> str | None:
+        """Return which message this one is a copy of: source and id, as `read_copy_of` does."""
+        if isinstance(message, StoredMessage):
+            return read_copy_of(self._mask.whole(message).body)
+        return read_copy_of(self._mask.whole_letter(message).body)
+
+    def facets(self, facets: Facets) -> dict[str, list[FacetValue]]:
+        """Return how often each value occurs, by the names that a search uses."""
+        return {
+            name: [FacetValue(value, count) for value, count in counts]
+            for name, counts in facets.values.items()
+            if not self._mask.hides(name)
+        }
+
+    def dead_letter(self, letter: StoredDeadLetter) -> DeadLetter:
+        """Return an entry of the list of dead letters."""
+        return _view(DeadLetter, self._mask.letter(letter))
+
+    def dead_letter_detail(self, letter: WholeDeadLetter, links: CopyLinks) -> DeadLetterDetail:
+        """Return a whole dead letter."""
+        shown = self._mask.whole_letter(letter)
+        return _view(DeadLetterDetail, shown, copy_of=links.copy_of, copies=links.copies)
+
+    def waiting(self, message: Waiting) -> WaitingMessage:
+        """Return a message in the queue; the end of a long body is cut off."""
+        shown = self._mask.waiting(message)
+        size = len(shown.body.encode("utf-8", "surrogatepass"))
+        return _view(WaitingMessage, shown, body=shown.body[:MAX_WAITING_BODY], size=size)
+
+
+def _view(view: type[View], source: object, **more: Any) -> View:
+    """Return a view made of the attributes of the same names, and `more`."""
+    own = {name: getattr(source, name) for name in _names(view) if name not in more}  # type: ignore[arg-type]
+    return view(**own, **more)
+
+
+@functools.cache
+def _names(view: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(view))
