@@ -148,14 +148,19 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required, this is %s. To use another: make PYTHON=python3.12 ..." % sys.version.split()[0])'
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
+# uv takes a tenth of the time. Where it cannot install, pip does: uv does not read pip's configuration.
+PIP_INSTALL = $(BIN)/pip install --quiet --quiet --disable-pip-version-check --require-hashes -r
+INSTALL = $(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r $< || $(PIP_INSTALL) $<
+
 $(VENV)/run.txt: requirements/run.txt | $(VENV)/bin/python
 	@echo "Installing the requirements into $(VENV) (once) ..."
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
+	@awk '/^[^ #]/ {wanted = /^uv==/} wanted' $< >$(VENV)/uv.txt && $(PIP_INSTALL) $(VENV)/uv.txt
+	@$(INSTALL)
 	@touch $@
 
 $(VENV)/dev.txt: requirements/dev.txt $(VENV)/run.txt
 	@echo "Installing the development requirements into $(VENV) (once) ..."
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(INSTALL)
 	@touch $@
 
 # uv does not find the Python versions that pyenv installed unless they are in PATH.

@@ -17,7 +17,7 @@ from pipeline.store.failures import FailedTry
 from tests.support.browser import open_page, shown
 from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.services import Service, Viewed
 from tests.support.stores import QUEUE, FailureRecords, Store
 from viewer import app as viewer_app
@@ -129,7 +129,7 @@ def test_markup_in_a_message_is_shown_and_not_run(page: Page, viewed: Viewed) ->
 def test_the_stream_resumes_after_the_viewer_restarts(
     page: Page, start: StartService, store: Store, database_url: str
 ) -> None:
-    environment = {"DATABASE_URL": database_url, **aws_environment(free_port())}
+    environment = {"DATABASE_URL": database_url, **aws_environment(closed_port())}
     viewer = start("viewer", environment)
     open_page(page, viewer)
     store.add([arrival("before")])
@@ -151,7 +151,7 @@ def test_the_page_tells_that_the_database_is_away_and_comes_back_by_itself(
 ) -> None:
     # A pooler or a server that is not up yet looks the same from here: nothing listens at the address.
     away = f"postgresql://postgres@/none?host={tmp_path}"
-    viewer = start("viewer", {"DATABASE_URL": away, **aws_environment(free_port())}, wait=False)
+    viewer = start("viewer", {"DATABASE_URL": away, **aws_environment(closed_port())}, wait=False)
     viewer.process.wait_until(viewer.answers, 30)
     page.goto(viewer.url, timeout=20_000)
     expect(page.get_by_role("heading", name="The database does not answer")).to_be_visible()
@@ -160,7 +160,7 @@ def test_the_page_tells_that_the_database_is_away_and_comes_back_by_itself(
 
     viewer.process.ask_to_stop()
     viewer.process.wait(5)
-    start("viewer", {"DATABASE_URL": database_url, **aws_environment(free_port())}, port=viewer.port)
+    start("viewer", {"DATABASE_URL": database_url, **aws_environment(closed_port())}, port=viewer.port)
 
     expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=20_000)
 

@@ -18,7 +18,7 @@ from pipeline.store.migrate import SCHEMA_LOCK
 from tests.support.consuming import TestConsumer, send
 from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
 
@@ -389,7 +389,7 @@ def test_publishing_says_so_when_aws_is_away(viewer: FlaskClient) -> None:
 @pytest.fixture
 def viewer_without_database(open_viewer: OpenViewer, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     monkeypatch.setattr("pipeline.store.connection.CONNECT_TIMEOUT_SECONDS", 1)
-    return open_viewer(Store(f"postgresql://postgres@127.0.0.1:{free_port()}/none"))
+    return open_viewer(Store(f"postgresql://postgres@127.0.0.1:{closed_port()}/none"))
 
 
 def test_reading_says_so_when_the_database_is_away(viewer_without_database: FlaskClient) -> None:

@@ -306,7 +306,10 @@ def test_only_the_newest_messages_are_kept(ministack: Names, store: Store) -> No
     assert store.prune(keep=12) == 0
 
 
-def test_a_database_that_is_away_is_an_outage_and_not_a_failure(ministack: Names) -> None:
+def test_a_database_that_is_away_is_an_outage_and_not_a_failure(
+    ministack: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.store.connection.CONNECT_TIMEOUT_SECONDS", 1)
     nowhere = Store("postgresql://nobody@127.0.0.1:1/none")
     publish(ministack, 1)
     [delivery] = TestConsumer(ministack, nowhere).queue.receive(5)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -9,7 +10,7 @@ import requests
 from pipeline.health import Health
 from pipeline.retry import AWS_ERRORS
 from tests.support.emulators import Names
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.services import Service
 from tests.support.waiting import wait_for
 
@@ -110,21 +111,24 @@ def test_every_service_answers_probes(
 
 def test_services_wait_alive_for_dependencies_that_are_not_there(start: Callable[..., Service]) -> None:
     nowhere = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{closed_port()}",
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        "DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none",
+        "DATABASE_URL": f"postgresql://nobody@127.0.0.1:{closed_port()}/none",
     }
     services = [start(name, nowhere, wait=False) for name in ("producer", "consumer", "viewer")]
 
-    for service in services:
-        wait_for(functools.partial(answers, service), seconds=20)
+    def check(service: Service) -> None:
+        wait_for(functools.partial(answers, service), seconds=30)
         assert service.get("/health").status_code == 200
         body = service.get("/health?probe=readiness")
         assert body.status_code == 503
         assert "not working" in body.json()["reason"]
         assert service.process.exit_status is None
+
+    with ThreadPoolExecutor(len(services)) as pool:  # each waits for seconds until a connection fails
+        list(pool.map(check, services))
 
 
 def answers(service: Service) -> bool:

@@ -12,8 +12,10 @@ from pipeline.message import new_message
 from producer.publish import greetings
 from tests.support.consuming import publish, send
 from tests.support.emulators import Names
+from tests.support.examples import arrival
 from tests.support.publishing import TopicStandIn, publisher
 from tests.support.services import Service
+from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
 Figures = dict[str, float]
@@ -88,6 +90,17 @@ def test_a_full_queue_costs_two_requests_for_ten_messages_and_an_empty_one_a_lon
     time.sleep(2)  # in which an idle consumer that hammers would ask again
     found = figures_of(consumer)
     assert (found[polls], found["fanout_aws_requests_total/DeleteMessageBatch"]) == (6, 5)
+
+
+def test_a_consumer_counts_what_it_prunes(
+    ministack: Names, start: Callable[..., Service], database_url: str, store: Store
+) -> None:
+    store.add([arrival(number) for number in range(30)])
+    environment = {**ministack.environment, "DATABASE_URL": database_url, "RETENTION_MESSAGES": "10"}
+    consumer = start("consumer", environment)
+
+    wait_for(lambda: figures_of(consumer).get("fanout_messages_pruned_total") == 20)
+    assert len(store.find(limit=50)) == 10
 
 
 def test_a_producer_counts_what_it_publishes(ministack: Names, start: Callable[..., Service]) -> None:

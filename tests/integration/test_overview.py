@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from tests.support.dead_letters import die
 from tests.support.emulators import Names
 from tests.support.examples import arrival
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.services import Service
 from tests.support.stores import Store
 from tests.support.waiting import wait_for
@@ -35,7 +35,7 @@ def test_each_service_is_told_with_its_state_and_reason(
     database_url: str,
 ) -> None:
     consumer = start("consumer", {**ministack.environment, "DATABASE_URL": database_url})
-    nobody = free_port()
+    nobody = closed_port()
     peers = f"consumer={consumer.url},producer=http://127.0.0.1:{nobody}"
     viewer = open_viewer(store, ministack.topic, queue_name=ministack.queue, peers=peers)
 

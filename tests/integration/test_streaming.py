@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 from local.emulators import aws_environment
 from pipeline.search.sql import EVERYTHING
 from tests.support.examples import arrival
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.services import Service
 from tests.support.stores import QUEUE, Store
 from tests.support.waiting import wait_for
@@ -252,7 +252,7 @@ def test_the_page_tells_at_once_that_the_database_is_away_and_that_it_is_back(
 def test_open_streams_come_to_their_end_when_the_viewer_stops(
     start: Callable[..., Service], database_url: str
 ) -> None:
-    viewer = start("viewer", {"DATABASE_URL": database_url, **aws_environment(free_port())})
+    viewer = start("viewer", {"DATABASE_URL": database_url, **aws_environment(closed_port())})
     streams = [viewer.get("/api/stream", stream=True) for _ in range(20)]
     lines = [stream.iter_lines() for stream in streams]
     for line in lines:
@@ -315,7 +315,7 @@ def follow(port: int, count: int) -> list[int]:
 def test_no_message_is_missed_or_doubled_on_streams_that_move_between_two_viewers_while_five_consumers_commit(
     start: Callable[..., Service], database_url: str, store: Store
 ) -> None:
-    environment = {"DATABASE_URL": database_url, **aws_environment(free_port())}
+    environment = {"DATABASE_URL": database_url, **aws_environment(closed_port())}
     viewers = [start("viewer", environment, wait=False) for _ in range(2)]
     for viewer in viewers:
         viewer.process.wait_until(viewer.is_ready, 30)

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 from local.emulators import aws_environment
 from pipeline.settings import load_settings
 from tests.support.examples import arrival
-from tests.support.ports import free_port
+from tests.support.ports import closed_port
 from tests.support.services import Service
 from tests.support.stores import Store
 from tests.support.waiting import wait_for
@@ -26,7 +26,7 @@ def test_a_reader_logs_in_by_https_and_follows_and_writes(
 ) -> None:
     viewer = start(
         "viewer",
-        {"DATABASE_URL": database_url, **aws_environment(free_port())},
+        {"DATABASE_URL": database_url, **aws_environment(closed_port())},
         wait=False,
         VIEWER_TOKEN="sesame",
         **certificate,

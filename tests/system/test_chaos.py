@@ -271,27 +271,29 @@ def test_a_postgresql_that_hangs_is_an_outage_and_no_stall(
 
 
 @pytest.fixture
-def mortal_localstack(tmp_path: Path) -> Iterator[Callable[[int], Process]]:
-    """Start a LocalStack on this port, as often as asked; none is left behind."""
+def mortal_emulator(tmp_path: Path) -> Iterator[Callable[[str, int], Process]]:
+    """Start this emulator on this port, as often as asked; none is left behind."""
     started: list[Process] = []
 
-    def start(port: int) -> Process:
-        started.append(start_emulator("localstack", port, tmp_path / "localstack"))
+    def start(name: str, port: int) -> Process:
+        started.append(start_emulator(name, port, tmp_path / name))
         return started[-1]
 
     yield start
     stop_all(started, 0)
 
 
-@pytest.mark.parametrize("with_postgresql", [False, True], ids=["alone", "with PostgreSQL"])
-def test_a_localstack_that_forgot_everything_is_waited_for(
+# Not each with each: LocalStack takes many seconds to start.
+@pytest.mark.parametrize(("name", "with_postgresql"), [("localstack", False), ("ministack", True)])
+def test_an_emulator_that_forgot_everything_is_waited_for_alone_or_with_postgresql(
+    name: str,
     with_postgresql: bool,
     mortal_postgres: MortalPostgres,
-    mortal_localstack: Callable[[int], Process],
+    mortal_emulator: Callable[[str, int], Process],
     start: Callable[..., Service],
 ) -> None:
     port = free_port()
-    localstack = mortal_localstack(port)
+    emulator = mortal_emulator(name, port)
     names = {"TOPIC_NAME": f"t-{uuid.uuid4().hex}", "QUEUE_NAME": f"q-{uuid.uuid4().hex}"}
     environment = {**aws_environment(port), **names, "DATABASE_URL": mortal_postgres.url}
     create_resources(environment)
@@ -300,14 +302,14 @@ def test_a_localstack_that_forgot_everything_is_waited_for(
     producer = start("producer", environment, RATE_PER_SECOND="50")
     wait_for(lambda: len(stored_ids(store)) > 50)
 
-    stop_all([localstack], 0)
+    stop_all([emulator], 0)
     if with_postgresql:
         mortal_postgres.stop()
     wait_for(lambda: "waiting for SNS" in producer.process.log_file.read_text())
     said_before = announced(producer)
     threading.Event().wait(2)
     assert announced(producer) == said_before
-    mortal_localstack(port)
+    mortal_emulator(name, port)
     if with_postgresql:
         mortal_postgres.start()
     create_resources(environment)

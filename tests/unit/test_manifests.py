@@ -9,12 +9,13 @@ import subprocess
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kubernetes_validate import utils as schemas
 from kubernetes_validate import validate
 from kubernetes_validate.utils import all_versions
 
@@ -90,6 +91,14 @@ def labels_of(name: str) -> Mapping[str, str]:
 
 
 # ---- Form
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _schemas_are_read_once() -> Iterator[None]:
+    """Keep the schemas of a version, megabytes of JSON, for all manifests of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schemas, "schema_contents", lru_cache(maxsize=2)(schemas.schema_contents))
+        yield
 
 
 @pytest.mark.parametrize("version", VERSIONS)
