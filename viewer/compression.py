@@ -5,7 +5,7 @@ import gzip
 
 from flask import Flask, Response, request
 
-MIN_BYTES = 1_000
+MIN_BYTES = 200  # less does not shrink
 COMPRESSED = ("text/html", "text/css", "text/javascript", "application/json", "image/svg+xml")
 FILES = ("static", "docs.static")
 
