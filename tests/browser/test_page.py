@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import boto3
 import pytest
 from playwright.sync_api import Page, Response, expect
 
 from local.emulators import aws_environment
+from pipeline.aws import Topic, sns_client
 from pipeline.message import Delivery
 from pipeline.store.failures import FailedTry
 from tests.support.browser import open_page, shown
@@ -35,8 +35,8 @@ def test_a_message_published_to_the_topic_appears_by_itself(
     start("consumer", environment)
     open_page(page, viewer)
     expect(page.locator("#empty")).to_be_visible()
-    sns = boto3.client("sns")
-    arn = next(t["TopicArn"] for t in sns.list_topics()["Topics"] if t["TopicArn"].endswith(ministack.topic))
+    sns = sns_client()
+    arn = Topic(sns, ministack.topic).arn
 
     sns.publish(TopicArn=arn, Message="Hello from boto3")
 

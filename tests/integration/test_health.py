@@ -134,5 +134,5 @@ def test_services_wait_alive_for_dependencies_that_are_not_there(start: Callable
 def answers(service: Service) -> bool:
     try:
         return service.get("/health").ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False

@@ -36,7 +36,7 @@ def test_a_reader_logs_in_by_https_and_follows_and_writes(
     def is_up() -> bool:
         try:
             return requests.get(f"{url}/health", verify=certificate["TLS_CERTFILE"], timeout=5).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     wait_for(is_up, 30)

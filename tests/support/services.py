@@ -46,13 +46,13 @@ class Service:
     def answers(self) -> bool:
         try:
             return self.get("/health").status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def is_ready(self) -> bool:
         try:
             return self.get("/health?probe=readiness").status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def log(self) -> str:

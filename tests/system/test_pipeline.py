@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import requests
 
+from pipeline.aws import Topic, sns_client
 from tests.support.emulators import Names
 from tests.support.services import Service
 from tests.support.waiting import wait_for
@@ -34,8 +34,8 @@ def test_a_plain_text_sent_by_hand_shows_up(
     environment = {**names.environment, "DATABASE_URL": database_url}
     viewer = start("viewer", environment)
     start("consumer", environment)
-    sns = boto3.client("sns")
-    topic = next(t["TopicArn"] for t in sns.list_topics()["Topics"] if t["TopicArn"].endswith(names.topic))
+    sns = sns_client()
+    topic = Topic(sns, names.topic).arn
 
     sns.publish(TopicArn=topic, Message="hi")
 
