@@ -25,7 +25,10 @@ _EXAMPLES = {
     "status": "dead",
     "before": "2026-01-31",
     "after": "15m",
+    "larger": "1k",
+    "smaller": "2m",
 }
+_CHANGING = ("status",)  # a stored message may start or stop matching these
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZES = {"": 1, "k": 1024, "m": 1024 * 1024}
 
@@ -56,7 +59,7 @@ def _condition(token: re.Match[str], now: datetime) -> Condition:
     found = _words(value, quoted=phrase is not None) if name is None else _named(name, value, now)
     if negated:
         found = sql.SQL("NOT ({})").format(found)
-    return Condition(token.group(), found, lasting=name is None or name.lower() != "status")
+    return Condition(token.group(), found, lasting=name is None or name.lower() not in _CHANGING)
 
 
 def _named(name: str, value: str, now: datetime) -> sql.Composable:

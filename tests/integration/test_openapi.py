@@ -110,7 +110,7 @@ def test_every_operation_has_a_description_and_examples(operation: dict[str, Any
         for content in answer.get("content", {}).values()
     ]
     contents += operation.get("requestBody", {}).get("content", {}).values()
-    assert all(list(examples_of(content)) for content in contents)
+    assert [content["schema"] for content in contents if not list(examples_of(content))] == []
     assert "400" in operation["responses"]
 
 

@@ -132,6 +132,7 @@ def test_a_search_finds(filled: Store, search: str, expected: list[int]) -> None
         ("status:fine", "status:fine is not known; these are: dead, failed, duplicate, retried"),
         ("status:", "status: needs a value, e.g. status:dead"),
         ("type:", "type: needs a value, e.g. type:shop.order"),
+        ("larger:", "larger: needs a value, e.g. larger:1k"),
         ("x" * (MAX_SEARCH_LENGTH + 1), "characters"),
         ("x " * 31, "conditions"),
         ("after:999999d", "after:999999d"),

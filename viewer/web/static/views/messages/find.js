@@ -10,7 +10,7 @@ import { content, current, draw, onDraw } from "./detail.js";
 const MAX_MARKED = 1000; // around the one looked at
 const BLOCK_LINES = 200;
 const MAX_INDENT = 40;
-const PANES = ["data", "raw"]; // others are not searched
+const SEARCHABLE_PANES = ["data", "raw"]; // others are not searched
 
 const box = element("input", {
   "aria-label": "Find in the message",
@@ -38,7 +38,7 @@ let at = 0;
 
 export function openFind() {
   bar.hidden = false;
-  if (!PANES.includes(state.pane)) go({ pane: "data" });
+  if (!SEARCHABLE_PANES.includes(state.pane)) go({ pane: "data" });
   box.select();
   search();
 }
@@ -160,7 +160,7 @@ export function startFind() {
   document.addEventListener("keydown", closeByKey, { capture: true });
   onDraw(() => {
     if (bar.hidden || !current()) return;
-    if (PANES.includes(state.pane)) search();
+    if (SEARCHABLE_PANES.includes(state.pane)) search();
     else bar.hidden = true;
   });
 }
