@@ -7,6 +7,7 @@ import pytest
 pytest.register_assert_rewrite("tests.support")
 
 pytest_plugins = [
+    "tests.support.scheduling",
     "tests.support.postgres",
     "tests.support.emulators",
     "tests.support.certificates",

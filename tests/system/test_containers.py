@@ -23,8 +23,7 @@ from local.emulators import RESOURCES, ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
-# In one process: they share the images and the composed system.
-pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers")]
+pytestmark = pytest.mark.containers
 
 DOCKER = os.environ.get("DOCKER", "docker")
 COMPOSE = shlex.split(os.environ.get("COMPOSE", "docker compose"))
