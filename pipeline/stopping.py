@@ -1,5 +1,6 @@
 """Stopping: SIGTERM and SIGINT set one event, which every wait of a service watches."""
 
+import _thread
 import os
 import signal
 import threading
@@ -18,11 +19,15 @@ def stop_on_signals(*, second_ends: bool = True) -> threading.Event:
     Lifecycle"); Ctrl-C sends SIGINT.
     """
     stop = threading.Event()
+    is_signalled = False
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set() and second_ends:
+        nonlocal is_signalled
+        if is_signalled and second_ends:
             os._exit(128 + number)
-        stop.set()
+        is_signalled = True
+        # The signal may have interrupted this thread in stop.wait(), while it held the lock that set() takes.
+        _thread.start_new_thread(stop.set, ())
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
