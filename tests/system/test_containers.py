@@ -202,10 +202,10 @@ class System:
         return requests.get(f"http://127.0.0.1:{self.environment['VIEWER_PORT']}{path}", timeout=10)
 
     def newest(self) -> int:
-        """Return the seq of the newest message on the page; 0 while there is none, or no page."""
+        """Return the seq of the newest message on the page; 0 while there is none, or no answer."""
         try:
             answer = self.get("/api/messages?limit=1")
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return 0
         messages = answer.json().get("messages")  # none while the database is away
         return int(messages[0]["seq"]) if messages else 0
