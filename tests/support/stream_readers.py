@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 READY = b"event: ready"
-EVENT = re.compile(rb'id: (\d+)\nevent: message\ndata: .*?"time": "([^"]+)"')
+EVENT = re.compile(rb'id: (\d+)\nevent: message\ndata: .*?"time":"([^"]+)"')
 
 
 @dataclass
