@@ -283,8 +283,10 @@ def mortal_emulator(tmp_path: Path) -> Iterator[Callable[[str, int], Process]]:
     stop_all(started, 0)
 
 
-# Not each with each: LocalStack takes many seconds to start.
-@pytest.mark.parametrize(("name", "with_postgresql"), [("localstack", False), ("ministack", True)])
+# LocalStack takes many seconds to start, twice in each.
+@pytest.mark.parametrize(
+    ("name", "with_postgresql"), [("localstack", False), ("localstack", True), ("ministack", True)]
+)
 def test_an_emulator_that_forgot_everything_is_waited_for_alone_or_with_postgresql(
     name: str,
     with_postgresql: bool,
