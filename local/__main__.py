@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from local.emulators import answers_ok, aws_environment, create_resources, start_emulator
+from local.lock import AlreadyRunning, hold
 from local.postgres import Postgres
 from local.process import NotReady, Process, python_module, stop_all
 from local.settings import RunSettings
@@ -28,6 +29,16 @@ def main() -> int:
     """Run until Ctrl-C or SIGTERM (returns 0), or until a process exits by itself (returns 1)."""
     settings = load_settings(RunSettings)
     stop = stop_on_signals(second_ends=False)  # a second Ctrl-C would leave child processes running
+    try:
+        with hold(settings.run_folder):
+            return _run(settings, stop)
+    except AlreadyRunning as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _run(settings: RunSettings, stop: threading.Event) -> int:
+    """Start everything, wait for the end, stop everything; return the exit status."""
     taken = [
         f"port {port} is taken: choose another with {name}=…"
         for name, port in settings.ports.items()

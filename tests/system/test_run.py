@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import psutil
 import pytest
 import requests
 
+from local.lock import hold
 from tests.support.ports import free_port
 from tests.support.postgres import open_folder
 from tests.support.waiting import wait_for
@@ -157,9 +159,56 @@ def test_a_taken_port_is_named_with_the_variable_that_changes_it(
 
         assert running.process.wait(20) != 0
 
-    # make adds a line of its own: "make: …", or "make[1]: …" when these tests run under `make test`.
-    lines = [line for line in running.output().splitlines() if not line.startswith("make")]
-    assert lines == [f"port {port} is taken: choose another with {variable}=…"]
+    assert said_by(running) == [f"port {port} is taken: choose another with {variable}=…"]
+
+
+def said_by(running: Run) -> list[str]:
+    """Return its lines; make adds one of its own: "make: …", or "make[1]: …" under `make test`."""
+    return [line for line in running.output().splitlines() if not line.startswith("make")]
+
+
+HOLD = """
+import os, pathlib, sys
+from local.lock import hold
+with hold(pathlib.Path(sys.argv[1])):
+    print(flush=True)
+    input()
+"""
+
+
+@contextlib.contextmanager
+def open_holder(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that holds the folder, as `make run` does while it starts and while it ends."""
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        try:
+            yield holder
+        finally:
+            holder.kill()
+
+
+def test_a_second_run_in_a_folder_says_so_in_one_line_and_starts_nothing() -> None:
+    with open_folder() as folder, open_holder(folder) as holder, open_run(folder) as start:
+        before = set(folder.iterdir())
+        second = start()
+
+        assert second.process.wait(20) != 0
+        assert said_by(second) == [
+            f"already running in {folder}/ (process {holder.pid}): "
+            "stop it first, or choose another folder with RUN_FOLDER=…"
+        ]
+        assert set(folder.iterdir()) == before | {second.log}
+
+
+def test_a_run_that_was_killed_keeps_nobody_out(tmp_path: Path) -> None:
+    with open_holder(tmp_path) as holder:
+        holder.kill()
+        holder.wait(10)
+
+        with hold(tmp_path):
+            assert (tmp_path / "lock").read_text() == str(os.getpid())
 
 
 @pytest.mark.parametrize("part", ["producer", "consumer", "viewer", "ministack", "postgres"])
