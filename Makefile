@@ -29,7 +29,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos bench bench-pipeline bench-viewer test-containers lint types format readme lock localstack clean distclean
+.PHONY: help run samples test chaos bench bench-pipeline bench-viewer test-containers lint types format readme lock localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
@@ -37,6 +37,9 @@ help: ## list the targets
 
 run: $(VENV)/run.txt $(if $(filter localstack,$(EMULATOR)),$(LOCALSTACK_VENV)/done.txt) ## run the whole system on this machine (EMULATOR=localstack for LocalStack)
 	@$(BIN)/python -m local
+
+samples: $(VENV)/run.txt ## publish a sample of each common format to the topic of `make run`
+	@$(BIN)/python -m tests.support.samples
 
 test: lint types $(LOCALSTACK_VENV)/done.txt ## run the linters, the type checker and all tests (PYTEST=... for options)
 	$(BIN)/python -m pytest $(PYTEST)
