@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
+from local.emulators import aws_environment
 from pipeline.store.faults import FaultShare
 from tests.support.browser import open_page, shown
 from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
+from tests.support.ports import closed_port
 from tests.support.services import Service, Viewed
 from tests.support.stores import Store
 from tests.support.waiting import wait_for
@@ -240,3 +242,34 @@ def test_a_message_is_sent_with_attributes_again_and_changed_while_some_fail(
     page.get_by_role("link", name="Publish").click()
     page.get_by_role("slider").fill("100")
     wait_for(lambda: FaultShare(store.database).read() == 1)
+
+
+def test_an_address_that_names_no_message_opens_none(page: Page, viewed: Viewed) -> None:
+    body = json.dumps({"seq": 1, "data": "forged", "id": "forged", "attributes": {}, "body": "forged"})
+    [seq] = viewed.store.add([raw_arrival(body)])
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    for forged in (f"{seq}/body", f"{seq}%2Fbody", f"../messages/{seq}/body", f"{seq}?x=/body", "-1", "1e0"):
+        page.goto(f"{viewed.url}/?m={forged}")
+        expect(page.locator("tr.message")).to_have_count(1)
+        expect(page.locator("#connection")).to_have_text("live")
+
+    paths = [url.partition("?")[0] for url in asked if "/api/" in url]
+    assert paths
+    assert not [path for path in paths if path.endswith(("/body", "/-1", "/1e0"))]
+
+
+def test_a_page_that_only_reads_says_why_and_offers_no_writing(
+    page: Page, store: Store, start: Callable[..., Service]
+) -> None:
+    store.add([arrival("hello")])
+    viewer = start("viewer", aws_environment(closed_port()), DATABASE_URL=store.url, READ_ONLY="1")
+
+    page.goto(viewer.url)
+
+    expect(page.get_by_text("READ_ONLY is set")).to_be_visible()
+    expect(page.get_by_role("link", name="Publish")).to_have_count(0)
+    page.locator("tr.message").click()
+    expect(page.locator("#detail")).to_be_visible()
+    expect(page.get_by_role("button", name="resend")).to_have_count(0)

@@ -8,9 +8,12 @@ export let state = read();
 
 function read() {
   const query = new URLSearchParams(location.search);
-  return Object.fromEntries(
+  const found = Object.fromEntries(
     Object.entries(DEFAULTS).map(([name, value]) => [name, query.get(name) ?? value]),
   );
+  // It becomes part of the address of a request.
+  if (!/^\d+$/.test(found.m)) found.m = DEFAULTS.m;
+  return found;
 }
 
 // Returns the address of what is shown, with these changes.
