@@ -25,7 +25,7 @@ from viewer.api.views import Views
 from viewer.auth import guard
 from viewer.aws.queue_inspection import Queues
 from viewer.aws.redrive import DeadLetterQueue
-from viewer.compression import compress
+from viewer.compression import FILES, compress
 from viewer.live.hub import Hub
 from viewer.live.samples import Samples
 from viewer.live.tail import Tail
@@ -45,6 +45,15 @@ CONTENT_SECURITY_POLICY = (
 )
 # The style sheet of Swagger UI contains its icons.
 DOCS_SECURITY_POLICY = f"{CONTENT_SECURITY_POLICY}; img-src 'self' data:"
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Pages of other origins can neither embed what the viewer answers nor keep hold of its windows.
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
 
 
 def create_app(
@@ -100,6 +109,7 @@ def _add_security_headers(app: Flask) -> None:
         is_docs = request.endpoint == "docs.page"
         policy = DOCS_SECURITY_POLICY if is_docs else CONTENT_SECURITY_POLICY
         response.headers["Content-Security-Policy"] = policy
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers.update(SECURITY_HEADERS)
+        if request.endpoint not in FILES:
+            response.headers["Cache-Control"] = "no-store"
         return response
