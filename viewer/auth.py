@@ -5,12 +5,13 @@ import hmac
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import Flask, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from pipeline.problems import Problem
+from viewer.hosts import may_name_the_viewer
 from viewer.settings import ViewerSettings
 
 if TYPE_CHECKING:
@@ -24,19 +25,26 @@ WRONG_TOKEN_SECONDS = 0.5
 OPEN_ENDPOINTS = ("health.answer", "health.metrics", "static", "login", "log_in")
 # Without a token these lead to the login; everything else is refused.
 PAGES = ("page", "docs.page")
+# Probes and peers use any name. Files of the viewer itself are no secret.
+ANY_HOST = ("health.answer", "static")
 READING = ("GET", "HEAD", "OPTIONS")
 
 
 def guard(app: Flask, settings: ViewerSettings) -> None:
     """Check every request to the app before it is handled."""
     token = settings.viewer_token.get_secret_value() if settings.viewer_token else None
+    allowed_hosts, why_read_only = settings.allowed_host_names, settings.why_read_only
 
     @app.before_request
-    def check() -> AnyResponse | None:
+    def check() -> AnyResponse | tuple[str, int] | None:
+        if token is None and request.endpoint not in ANY_HOST:
+            host = request.environ.get("HTTP_HOST", "")
+            if not may_name_the_viewer(host, allowed_hosts):
+                return _refuse_host(host)
         if request.method not in READING:
             _refuse_other_origins()
-            if settings.read_only and request.endpoint not in OPEN_ENDPOINTS:
-                raise Problem(403, "this viewer only reads (READ_ONLY)")
+            if why_read_only and request.endpoint not in OPEN_ENDPOINTS:
+                raise Problem(403, f"This viewer is read-only. {why_read_only}")
         if token is None or request.endpoint in OPEN_ENDPOINTS or _may_enter(token):
             return None
         if request.endpoint in PAGES:
@@ -61,7 +69,7 @@ def _add_login(app: Flask, token: str) -> None:
         if not _same(request.form.get("token", "").encode("utf-8", "replace"), token):
             time.sleep(WRONG_TOKEN_SECONDS)
             return render_template("login.html", wrong=True), 403
-        answer = redirect(_local(request.args.get("next", "")) or url_for("page"))
+        answer = redirect(_page_of(request.args.get("next", "")))
         answer.set_cookie(
             COOKIE,
             _session(token),
@@ -91,9 +99,24 @@ def _same(given: bytes, expected: str) -> bool:
     return hmac.compare_digest(given, expected.encode())
 
 
-def _local(target: str) -> str | None:
-    """Return the target if it is a path of this viewer: a login must not lead to another site."""
-    return url_for("page") + target.lstrip("/") if target.startswith("/") and "\\" not in target else None
+def _page_of(target: str) -> str:
+    """Return the address of the page that a login leads to, whatever it was asked to lead to.
+
+    Only the search in the address is taken from `target`, encoded anew: no text leads to another site.
+    """
+    path, _, query = target.partition("?")
+    page = url_for("docs.page" if path == "/docs" else "page")
+    asked = urlencode(parse_qsl(query, keep_blank_values=True)) if path in ("/", "/docs") else ""
+    return f"{page}?{asked}" if asked else page
+
+
+def _refuse_host(host: str) -> AnyResponse | tuple[str, int]:
+    if request.endpoint in PAGES:
+        return render_template("unknown_host.html", host=host), 421
+    return Problem(
+        421,
+        f"this viewer does not answer to the name {host!r}: add it to ALLOWED_HOSTS, or set VIEWER_TOKEN",
+    ).to_response()
 
 
 def _refuse_other_origins() -> None:

@@ -60,7 +60,7 @@ def add_pages(
             q=request.args.get("q", ""),
             problem=problem,
             topic=settings.topic_name,
-            read_only=settings.read_only,
+            read_only=settings.why_read_only,
             export=settings.export,
             rows=ROWS,
         ), 200

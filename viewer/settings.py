@@ -1,5 +1,6 @@
 """The viewer's settings, read from environment variables."""
 
+import ipaddress
 import ssl
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +23,18 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
     viewer_token: SecretStr | None = Field(
         None, description="access token, required by the page and the API; unset: no access control"
     )
-    read_only: bool = Field(False, description="`1` disables publishing, deleting and redriving")
+    read_only: bool | None = Field(
+        None,
+        description="`1` disables publishing, deleting and redriving, `off` allows them; unset: allowed with "
+        "a token, or if `HOST` is loopback",
+    )
+    allowed_hosts: Annotated[
+        str, StringConstraints(pattern=r"^$|^[A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*$", to_lower=True)
+    ] = Field(
+        "",
+        description="host names that the viewer answers to without a token, such as "
+        "`fanout.example.com,viewer`; always allowed: localhost and IP addresses",
+    )
     export: bool = Field(True, description="`off` disables the export of searches as ndjson and CSV")
     redact: Annotated[
         str, StringConstraints(pattern=r"^$|^(data|attr)(\.[^.,]+)+(,(data|attr)(\.[^.,]+)+)*$")
@@ -50,6 +62,23 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
         return self
 
     @property
+    def allowed_host_names(self) -> frozenset[str]:
+        """The names of ALLOWED_HOSTS, in lower case."""
+        return frozenset(name for name in self.allowed_hosts.split(",") if name)
+
+    @property
+    def why_read_only(self) -> str | None:
+        """Why the viewer refuses writes and how to change it; None if it accepts them."""
+        if self.read_only:
+            return "READ_ONLY is set."
+        if self.read_only is False or self.viewer_token or _is_loopback(self.host):
+            return None
+        return (
+            "It has no access token, and other machines can reach it. To allow writing, set VIEWER_TOKEN (in "
+            "Kubernetes: make secret VIEWER_TOKEN=…), or READ_ONLY=off to let anybody write."
+        )
+
+    @property
     def redacted_fields(self) -> list[str]:
         """The paths of REDACT."""
         return [field for field in self.redact.split(",") if field]
@@ -59,6 +88,15 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
         """The addresses of PEERS, by name."""
         pairs = (pair.split("=", 1) for pair in self.peers.split(",") if pair)
         return {name: address.rstrip("/") for name, address in pairs}
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _try_certificate(certfile: Path, keyfile: Path) -> None:

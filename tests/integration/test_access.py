@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import re
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -70,11 +72,129 @@ def test_a_reader_enters_by_the_login_page_and_lands_where_they_were_going(guard
     assert guarded.get("/api/messages").status_code == 200
 
 
-@pytest.mark.parametrize("target", ["https://elsewhere", "//elsewhere", "/\\elsewhere", "javascript:x()"])
-def test_a_login_leads_nowhere_else(guarded: FlaskClient, target: str) -> None:
-    entered = guarded.post("/login", query_string={"next": target}, data={"token": TOKEN})
+ELSEWHERE = [
+    f"{start}{middle}elsewhere.example{end}"
+    for start in ("https://", "//", "/", "/\\", "\\\\", "javascript:", "?", "/docs", "/..//", "")
+    for middle in (
+        "",
+        "/",
+        "\t",
+        "/\t/",
+        "\n",
+        "\r\nSet-Cookie: fanout=x\r\n",
+        "\x00",
+        "\u2028",
+        "%09/",
+        "@",
+        "\ud800",
+    )
+    for end in ("", "?q=\r\nX: y", "/?q=\t//x", "#//x")
+]
 
-    assert entered.location in ("/", "/elsewhere")
+
+@pytest.mark.parametrize(
+    "encode", [quote, lambda text: quote(quote(text)), lambda text: quote(text, safe="")]
+)
+def test_a_login_leads_nowhere_else(guarded: FlaskClient, encode: Callable[[bytes], str]) -> None:
+    for target in ELSEWHERE:
+        given = encode(target.encode("utf-8", "surrogatepass"))
+        entered = guarded.post(f"/login?next={given}", data={"token": TOKEN})
+
+        assert entered.status_code == 302, target
+        assert "fanout=x" not in entered.headers["Set-Cookie"]
+        assert re.fullmatch(r"(/|/docs)(\?[!-~]*)?", entered.location), target
+
+
+def test_a_login_leads_to_a_search_with_anything_in_it(guarded: FlaskClient) -> None:
+    asked = guarded.get("/?q=" + quote("a&b=\n//c é"))
+
+    entered = guarded.post(asked.location, data={"token": TOKEN})
+
+    assert entered.location == "/?q=a%26b%3D%0A%2F%2Fc+%C3%A9"
+
+
+# ---- host names
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:5000",
+        "localhost.:5000",
+        "127.0.0.1:5000",
+        "0.0.0.0:5000",
+        "192.168.49.2:30000",
+        "[::1]:5000",
+        "[fe80::1]",
+        "Fanout.Example",
+        "fanout.example:443",
+        "fanout.example.",
+        "",
+    ],
+)
+def test_without_a_token_addresses_localhost_and_named_hosts_are_served(
+    open_viewer: OpenViewer, store: Store, host: str
+) -> None:
+    viewer = open_viewer(store, allowed_hosts="other,Fanout.example")
+
+    assert viewer.get("/api/messages", headers={"Host": host}).status_code == 200
+
+
+FOREIGN_HOSTS = [
+    "evil.example",
+    "evil.example:5000",
+    "localhost.evil.example",
+    "fanout.example.evil.example",
+    "xfanout.example",
+    "127.0.0.1.evil.example",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "localhost:5000@evil.example",
+    "localhost@evil.example",
+    "localhost, evil.example",
+    "localhost evil.example",
+    "localhost/evil.example",
+    "[::1].evil.example",
+    "[::1",
+    "[evil.example]",
+    "[::1%25eth0]",
+    "localhost:x",
+    "localhost..",
+    ".",
+    "\xb1\xb2\xb7.0.0.1",
+]
+
+
+@pytest.mark.parametrize("host", FOREIGN_HOSTS)
+def test_without_a_token_other_host_names_are_refused(
+    open_viewer: OpenViewer, store: Store, host: str
+) -> None:
+    store.add([arrival("secret")])
+    viewer = open_viewer(store, allowed_hosts="fanout.example")
+    environ = {"HTTP_HOST": host, "HTTP_X_FORWARDED_HOST": "localhost", "HTTP_FORWARDED": "host=localhost"}
+
+    for path in ("/", "/api/messages", "/api/stream", "/metrics", "/docs", "/nowhere"):
+        answer = viewer.get(path, environ_overrides=environ)
+        assert answer.status_code == 421, path
+        assert "ALLOWED_HOSTS" in answer.text
+        assert "secret" not in answer.text
+    for method in ("POST", "DELETE", "PUT"):
+        answer = viewer.open("/api/messages?all=1", method=method, environ_overrides=environ)
+        assert answer.status_code == 421
+    assert len(store.find(limit=10)) == 1
+
+
+@pytest.mark.parametrize("host", ["viewer:5000", "evil.example", "0.0.0.0:5000"])
+def test_probes_and_peers_may_use_any_host_name(open_viewer: OpenViewer, store: Store, host: str) -> None:
+    assert open_viewer(store).get("/health?probe=readiness", headers={"Host": host}).status_code == 200
+
+
+def test_with_a_token_any_host_name_is_served(guarded: FlaskClient) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}".encode().decode("latin-1"), "Host": "any.example"}
+
+    assert guarded.get("/api/messages", headers=headers).status_code == 200
 
 
 def test_probes_need_no_token(guarded: FlaskClient) -> None:
@@ -92,6 +212,47 @@ def test_a_viewer_that_only_reads_publishes_and_deletes_nothing(
     assert viewer.post("/api/messages", json={"text": "hello"}).status_code == 403
     assert viewer.delete("/api/messages?all=1").status_code == 403
     assert viewer.get("/api/messages").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "writes"),
+    [
+        ({"host": "127.0.0.1"}, True),
+        ({"host": "127.8.8.8"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "::"}, False),
+        ({"host": "10.0.0.1"}, False),
+        ({"host": "viewer"}, False),
+        ({"host": "0.0.0.0", "read_only": False}, True),
+        ({"host": "0.0.0.0", "viewer_token": SecretStr(TOKEN)}, True),
+        ({"host": "127.0.0.1", "read_only": True}, False),
+        ({"host": "0.0.0.0", "viewer_token": SecretStr(TOKEN), "read_only": True}, False),
+    ],
+)
+def test_writing_needs_a_token_or_loopback_unless_told_otherwise(
+    open_viewer: OpenViewer, store: Store, settings: dict[str, Any], writes: bool
+) -> None:
+    viewer = open_viewer(store, **settings)
+    headers = {"Authorization": f"Bearer {TOKEN}".encode().decode("latin-1")}
+
+    deleted = viewer.delete("/api/messages?all=1", headers=headers)
+    page = viewer.get("/", headers=headers).text
+
+    assert deleted.status_code == (200 if writes else 403)
+    assert ("Read-only." in page) is not writes
+    assert ('data-tab="publish"' in page) is writes
+
+
+def test_a_viewer_that_only_reads_says_why_and_how_to_change_it(
+    open_viewer: OpenViewer, store: Store
+) -> None:
+    viewer = open_viewer(store, host="0.0.0.0")
+
+    for text in (viewer.get("/").text, viewer.post("/api/messages", json={"text": "hello"}).text):
+        assert "set VIEWER_TOKEN" in text
+        assert "READ_ONLY=off" in text
 
 
 @pytest.mark.parametrize(
@@ -121,6 +282,39 @@ def test_one_client_may_not_take_every_stream(open_viewer: OpenViewer, store: St
     assert viewer.get("/api/stream").status_code == 429
     streams[0].close()
     assert viewer.get("/api/stream").status_code == 200
+
+
+# ---- headers
+
+
+def test_nothing_that_shows_messages_is_cached_framed_or_guessed_at(
+    open_viewer: OpenViewer, store: Store
+) -> None:
+    [seq] = store.add([arrival("hello")])
+    viewer = open_viewer(store)
+
+    for path in (
+        "/",
+        "/docs",
+        f"/api/messages/{seq}",
+        f"/api/messages/{seq}/body",
+        "/api/messages.csv",
+        "/latest",
+        "/api/stream",
+        "/api/messages/0",
+        "/health",
+        "/login",
+    ):
+        headers = viewer.get(path).headers
+        assert headers["Cache-Control"] == "no-store", path
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+    with viewer.get("/static/main.js") as file:
+        assert file.headers["Cache-Control"] != "no-store"
 
 
 # ---- below a path

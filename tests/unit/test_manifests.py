@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -520,15 +520,55 @@ def interpolated(value: object) -> str:
     return re.sub(r"\$\{\w+(?::-([^}]*))?\}", r"\1", str(value))
 
 
+ACCESS = {"ALLOWED_HOSTS", "READ_ONLY"}  # what differs: how the viewer is reached
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_compose_tells_a_service_what_the_configmap_tells_it(service: str) -> None:
     composed = {k: interpolated(v) for k, v in COMPOSE["services"][service]["environment"].items()}
     told = environment_of(service)
-    fields = {name.upper() for name in settings_of(service).model_fields}
+    fields = {name.upper() for name in settings_of(service).model_fields} - ACCESS
 
-    assert {k: v for k, v in composed.items() if v} == {
+    assert {k: v for k, v in composed.items() if v and k not in ACCESS} == {
         k: v for k, v in told.items() if k in fields or k.startswith("AWS_")
     }
+
+
+def viewer_settings(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> ViewerSettings:
+    for name, value in {"HOST": "0.0.0.0", **environment}.items():  # as the image sets it
+        monkeypatch.setenv(name, value)
+    return load_settings(ViewerSettings)
+
+
+def test_the_viewer_of_the_cluster_only_reads_until_it_has_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert viewer_settings(environment_of("viewer"), monkeypatch).why_read_only
+
+    monkeypatch.setenv("VIEWER_TOKEN", "a-token-of-24-characters")
+    assert viewer_settings({}, monkeypatch).why_read_only is None
+
+
+def test_the_viewer_of_compose_writes_because_its_ports_are_published_on_loopback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    composed = COMPOSE["services"]["viewer"]
+
+    settings = viewer_settings({k: interpolated(v) for k, v in composed["environment"].items()}, monkeypatch)
+
+    assert settings.why_read_only is None
+    for service in COMPOSE["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_the_viewer_answers_to_the_names_of_its_service_and_of_the_ingress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [rule] = one("Ingress", "viewer", ADDITIONS)["spec"]["rules"]
+
+    allowed = viewer_settings(environment_of("viewer"), monkeypatch).allowed_host_names
+
+    assert {"viewer", "viewer.default.svc.cluster.local", rule["host"]} <= allowed
+    composed = COMPOSE["services"]["viewer"]["environment"]
+    assert interpolated(composed["ALLOWED_HOSTS"]) == "viewer"
 
 
 def test_compose_runs_and_checks_the_same_images_as_the_cluster() -> None:

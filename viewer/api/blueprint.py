@@ -33,6 +33,7 @@ REASONS = {
     409: "what it needs is missing (a dead-letter queue, FAULTS, a redrive), or a redrive is running",
     413: "the body is too large",
     415: "the body is of another type",
+    421: "without a token, the viewer answers to localhost, IP addresses and ALLOWED_HOSTS only",
     429: "too many streams of one client",
     503: "the database or AWS does not answer, or the viewer is stopping; try again",
 }
@@ -52,7 +53,7 @@ class ApiBlueprint(APIBlueprint):
         *,
         about: str,
         prefix: str | None = None,
-        common: Sequence[int] = (400, 401, 503),
+        common: Sequence[int] = (400, 401, 421, 503),
         **options: Any,
     ) -> None:
         """`about` describes these operations, `prefix` begins their paths, `common` are errors of each."""

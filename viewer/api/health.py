@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from pipeline.health import Health, answer_metrics, answer_probe
 from viewer.api import examples
-from viewer.api.blueprint import ApiBlueprint, Responses, text
+from viewer.api.blueprint import ApiBlueprint, Responses, problems, text
 from viewer.api.checks import Parameters
 
 
@@ -49,7 +49,10 @@ def health_blueprint(health: Health) -> ApiBlueprint:
 
     @blueprint.get(
         "/metrics",
-        responses=text("text/plain", "in the format of Prometheus", examples.METRICS),
+        responses={
+            **text("text/plain", "in the format of Prometheus", examples.METRICS),
+            **problems(421),
+        },
         openapi_extensions=for_everybody,
     )
     def metrics() -> Response:
