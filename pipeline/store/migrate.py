@@ -63,7 +63,9 @@ def migrate(database: Database, queue_name: str, migrations: Sequence[Migration]
         version = _prepare(connection)
         _refuse_newer(version, migrations[-1].version)
         connection.execute("SELECT set_config('fanout.queue', %s, true)", [queue_name])
-        for migration in migrations[version:]:
+        for migration in migrations:
+            if migration.version <= version:
+                continue
             connection.execute(migration.statements)
             connection.execute(
                 "INSERT INTO migrations (version, name) VALUES (%s, %s)", [migration.version, migration.name]
