@@ -54,10 +54,12 @@ class Viewer(BaseApplication):
         """Wire the application, in the worker."""
         from pipeline.aws import Topic, sns_client, sqs_client
         from pipeline.health import Health
+        from pipeline.store.dead_letters import FailureReader
         from pipeline.store.migrate import check_schema, open_database
         from pipeline.store.reader import Reader
         from viewer.app import create_app
         from viewer.aws.queue_inspection import Queues
+        from viewer.aws.reconciliation import Reconciler
         from viewer.live.hub import Hub
         from viewer.live.sampler import Sampler
         from viewer.live.samples import Samples
@@ -80,9 +82,12 @@ class Viewer(BaseApplication):
             beat=lambda: health.beat("tail"),
             queue_name=settings.queue_name,
         )
-        sampler = Sampler(Samples(database), Queues(sqs, settings.queue_name), stop)
+        queues = Queues(sqs, settings.queue_name)
+        sampler = Sampler(Samples(database), queues, stop)
+        reconciler = Reconciler(queues, FailureReader(database))
         threading.Thread(target=tail.run, name="tail", daemon=True).start()
         threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
+        threading.Thread(target=reconciler.run, args=[stop], name="reconciler", daemon=True).start()
         self._tail, self._health = tail, health
         return create_app(database, reader, topic, sqs, hub=hub, tail=tail, health=health, settings=settings)
 

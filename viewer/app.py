@@ -24,6 +24,7 @@ from viewer.api.stream import stream_blueprint
 from viewer.api.views import Views
 from viewer.auth import guard
 from viewer.aws.queue_inspection import Queues
+from viewer.aws.reconciliation import Reconciler
 from viewer.aws.redrive import DeadLetterQueue
 from viewer.compression import FILES, compress
 from viewer.live.hub import Hub
@@ -72,8 +73,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     views = Views(Mask(settings.redacted_fields))
     failures, faults, samples = FailureReader(database), FaultShare(database), Samples(database)
-    dead_letters = DeadLetterQueue(sqs, settings.queue_name, failures)
     queues, peers = Queues(sqs, settings.queue_name), settings.peer_addresses
+    dead_letters = DeadLetterQueue(sqs, settings.queue_name, failures, Reconciler(queues, failures))
     for blueprint in (
         messages_blueprint(reader, failures, hub, topic, views),
         latest_blueprint(reader),

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-STATUS_LABELS = {"dead": "✖ dead", "failed": "✖ failed", "duplicate": "⇉ twice"}
+STATUS_LABELS = {"dead": "✖ dead", "failed": "✖ failed", "lost": "✖ lost", "duplicate": "⇉ twice"}
 
 
 def status_label(status: str | None) -> str:

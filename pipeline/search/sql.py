@@ -9,11 +9,14 @@ from psycopg import sql
 from pipeline.message import storable
 from pipeline.search.terms import field_term
 
+# True of `failures f` whose message is in the queue or in its dead-letter queue, as far as is known.
+IS_OPEN: LiteralString = "(f.resolved_at IS NULL AND f.lost_at IS NULL)"
+# True of `failures f` whose message was sent back to the queue and has not failed since.
+IS_SENT_BACK: LiteralString = "coalesce(f.redriven_at >= f.dead_at, false)"
 # True of `failures f` whose message is in the dead-letter queue.
-IS_DEAD: LiteralString = (
-    "(f.dead_at IS NOT NULL AND f.resolved_at IS NULL"
-    " AND (f.redriven_at IS NULL OR f.redriven_at < f.dead_at))"
-)
+IS_DEAD: LiteralString = f"(f.dead_at IS NOT NULL AND {IS_OPEN} AND NOT {IS_SENT_BACK})"
+# True of `failures f` whose message vanished from both queues without having succeeded.
+IS_LOST: LiteralString = "(f.lost_at IS NOT NULL AND f.resolved_at IS NULL)"
 # True of `failures f` of `messages m`: identities are unique within a queue.
 IS_OF_MESSAGE: LiteralString = "f.queue = m.queue AND f.identity = m.identity"
 # True of `duplicates d`, a further delivery of `messages m`, that was not the next try after a failure.
@@ -28,7 +31,8 @@ def _statuses(fence: LiteralString) -> dict[str, LiteralString]:
     return {
         "dead": dead,
         # SQS will deliver it again.
-        "failed": f"(EXISTS ({own} f.resolved_at IS NULL {fence}) AND NOT {dead})",
+        "failed": f"(EXISTS ({own} {IS_OPEN} {fence}) AND NOT {dead})",
+        "lost": f"EXISTS ({own} {IS_LOST} {fence})",
         "duplicate": f"EXISTS (SELECT FROM duplicates d WHERE d.seq = m.seq AND {IS_DUPLICATE} {fence})",
         "retried": f"""(m.receive_count > 1
                         OR EXISTS ({own} (f.tries > 1 OR f.resolved_at IS NOT NULL) {fence}))""",

@@ -1,22 +1,29 @@
-"""Failures and dead letters as the viewer reads them, and what a redrive changes about them."""
+"""Failures and dead letters as the viewer reads them, and what it records about where their messages are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import LiteralString
+from typing import Literal, LiteralString
 
 from psycopg.rows import class_row
 
 from pipeline.message import storable
-from pipeline.search.sql import IS_DEAD, IS_DUPLICATE
+from pipeline.search.sql import IS_DEAD, IS_DUPLICATE, IS_LOST, IS_OPEN, IS_SENT_BACK
 from pipeline.store.connection import Database
+
+# Why a message is in no queue any more: its queues were created anew since it was last seen, SQS deleted it
+# at the end of its retention period, or it is not there and nothing says why.
+LostReason = Literal["queue", "retention", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message in the dead-letter queue of `queue`, with its reason. `message_id` is SQS's.
+    """A message that failed and did not succeed since, with its reason. `message_id` is SQS's.
 
-    `redriven_at` is when it was last sent back to the queue, None if it never was.
+    `status` is dead while it lies in the dead-letter queue of `queue`, and lost once it is in neither of the
+    two: `lost_at` is when that was noticed. A lost one that had attempts left has no `dead_at`. `redriven_at`
+    is when it was last sent back to the queue, `copy_succeeded_at` when a message of the same source, id and
+    body last succeeded under another SQS id; each is None if that never happened.
     """
 
     queue: str
@@ -32,8 +39,12 @@ class DeadLetter:
     tries: int
     first_failed_at: datetime
     last_failed_at: datetime
-    dead_at: datetime
+    dead_at: datetime | None
     redriven_at: datetime | None
+    status: Literal["dead", "lost"]
+    lost_at: datetime | None
+    lost_reason: LostReason | None
+    copy_succeeded_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +81,31 @@ class Outcome:
     dead_at: datetime | None
     redriven_at: datetime | None
     resolved_at: datetime | None
+    lost_at: datetime | None
 
 
-LETTER_COLUMNS: LiteralString = """
+@dataclass(frozen=True, slots=True)
+class OpenFailures:
+    """How many messages failed and are still in a queue or in its dead-letter queue, as far as is known.
+
+    `in_place` are those that were not sent back, and so are known by their SQS id. `changed_at` is when the
+    last of all failed or was sent back, `read_at` when this was read, both by the clock of the store.
+    """
+
+    count: int
+    in_place: int
+    changed_at: datetime | None
+    read_at: datetime
+
+
+LETTER_COLUMNS: LiteralString = f"""
     f.queue, f.message_id, f.source, f.id, f.type, f.time, f.preview, f.error_type, f.error, f.traceback,
     f.tries, f.first_failed_at, f.last_failed_at, f.dead_at,
     -- A redrive may have given the message another SQS id.
     (SELECT max(o.redriven_at) FROM failures o
-     WHERE o.queue = f.queue AND o.identity = f.identity) AS redriven_at"""
+     WHERE o.queue = f.queue AND o.identity = f.identity) AS redriven_at,
+    CASE WHEN {IS_DEAD} THEN 'dead' ELSE 'lost' END AS status, f.lost_at, f.lost_reason,
+    f.copy_succeeded_at"""
 
 # A try that failed after it had stored the message, or found it stored, is one delivery in two tables.
 DELIVERIES: LiteralString = f"""
@@ -99,8 +127,17 @@ DELIVERIES: LiteralString = f"""
     GROUP BY message_id, receive_count, received_at ORDER BY received_at"""
 
 OUTCOMES: LiteralString = """
-    SELECT f.message_id, f.dead_at, f.redriven_at, f.resolved_at
+    SELECT f.message_id, f.dead_at, f.redriven_at, f.resolved_at, f.lost_at
     FROM failures f JOIN messages m USING (queue, identity) WHERE m.seq = %s ORDER BY f.first_failed_at"""
+
+# The last time that a message which failed was known to be in one of its queues.
+LAST_SEEN: LiteralString = "greatest(f.last_failed_at, f.redriven_at)"
+# SQS counts the retention period from here: anew when a message is moved, but only in a FIFO queue ("Using
+# dead-letter queues in Amazon SQS", AWS).
+RETAINED_FROM: LiteralString = """
+    CASE WHEN f.queue LIKE '%%.fifo' THEN greatest(f.last_failed_at, f.redriven_at)
+         ELSE greatest(f.redriven_at, (SELECT max(t.sent_at) FROM failed_tries t
+                                       WHERE t.queue = f.queue AND t.message_id = f.message_id)) END"""
 
 
 class FailureReader:
@@ -123,17 +160,24 @@ class FailureReader:
 
     def dead_letters(self, limit: int = 1000) -> list[DeadLetter]:
         """Return the messages that are in a dead-letter queue now, the last one to die first."""
+        return self._letters(IS_DEAD, "f.dead_at", limit)
+
+    def lost(self, limit: int = 1000) -> list[DeadLetter]:
+        """Return the messages that are lost, the last one that was noticed first."""
+        return self._letters(IS_LOST, "f.lost_at", limit)
+
+    def _letters(self, condition: LiteralString, order: LiteralString, limit: int) -> list[DeadLetter]:
         query: LiteralString = (
-            f"SELECT {LETTER_COLUMNS} FROM failures f WHERE {IS_DEAD} ORDER BY dead_at DESC LIMIT %s"
+            f"SELECT {LETTER_COLUMNS} FROM failures f WHERE {condition} ORDER BY {order} DESC LIMIT %s"
         )
         with self._database.connection() as connection:
             return connection.cursor(row_factory=class_row(DeadLetter)).execute(query, [limit]).fetchall()
 
     def dead_letter(self, message_id: str) -> WholeDeadLetter | None:
-        """Return the dead letter with this SQS id, or None if there is none now."""
+        """Return the message with this SQS id that is dead or lost, or None if none is."""
         query: LiteralString = (
             f"SELECT {LETTER_COLUMNS}, f.body, f.attributes FROM failures f"
-            f" WHERE f.message_id = %s AND {IS_DEAD}"
+            f" WHERE f.message_id = %s AND ({IS_DEAD} OR {IS_LOST})"
         )
         with self._database.connection() as connection:
             cursor = connection.cursor(row_factory=class_row(WholeDeadLetter))
@@ -150,9 +194,14 @@ class FailureReader:
 
     def mark_redriven(self, queue: str, message_ids: Sequence[str] | None, at: datetime) -> None:
         """Record that these dead letters of the queue, or all, were sent back to it at this time."""
-        chosen: LiteralString = "" if message_ids is None else "AND message_id = ANY(%(ids)s)"
+        chosen: LiteralString = (
+            "AND lost_at IS NULL" if message_ids is None else "AND message_id = ANY(%(ids)s)"
+        )
         statement: LiteralString = f"""
-            UPDATE failures SET redriven_at = %(at)s
+            UPDATE failures SET
+                redriven_at = %(at)s, lost_at = NULL, lost_reason = NULL,
+                -- What was sent back may have succeeded before this is recorded.
+                resolved_at = CASE WHEN copy_succeeded_at >= %(at)s THEN copy_succeeded_at END
             WHERE queue = %(queue)s AND dead_at <= %(at)s AND resolved_at IS NULL {chosen}"""
         with self._database.connection() as connection:
             ids = message_ids and list(message_ids)
@@ -168,3 +217,82 @@ class FailureReader:
                                                 AND o.last_failed_at > %(at)s)""",
                 {"queue": queue, "at": at},
             )
+
+    # ---- where the messages are
+
+    def open_failures(self, queue: str) -> OpenFailures:
+        """Return how many messages of this queue are failed or dead."""
+        query: LiteralString = f"""
+            SELECT count(*) AS count, count(*) FILTER (WHERE NOT {IS_SENT_BACK}) AS in_place,
+                   max({LAST_SEEN}) AS changed_at, clock_timestamp() AS read_at
+            FROM failures f WHERE f.queue = %s AND {IS_OPEN}"""
+        with self._database.connection() as connection:
+            found = connection.cursor(row_factory=class_row(OpenFailures)).execute(query, [queue]).fetchone()
+            assert found is not None
+            return found
+
+    def count_absent(self, queue: str, present: Collection[str], before: datetime) -> int:
+        """Return how many messages that failed before this time are none of these, which the queues hold."""
+        query: LiteralString = f"SELECT count(*) FROM failures f WHERE {_ABSENT}"
+        with self._database.connection() as connection:
+            row = connection.execute(query, _absent(queue, present, before)).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    def mark_absent(
+        self,
+        queue: str,
+        present: Collection[str],
+        before: datetime,
+        queues_created_at: datetime | None = None,
+    ) -> int:
+        """Record as lost what `count_absent` counts: with its queue, if that is younger."""
+        statement: LiteralString = f"""
+            UPDATE failures f SET lost_at = now(), lost_reason =
+                CASE WHEN {LAST_SEEN} < %(created_at)s::timestamptz THEN 'queue' ELSE 'missing' END
+            WHERE {_ABSENT}"""
+        values = {**_absent(queue, present, before), "created_at": queues_created_at}
+        with self._database.connection() as connection:
+            return connection.execute(statement, values).rowcount
+
+    def mark_lost(self, queue: str, last_seen_before: datetime, reason: LostReason) -> int:
+        """Record as lost what is failed or dead and was last seen in its queues before this time."""
+        return self._mark_lost(queue, f"{LAST_SEEN} < %(before)s", last_seen_before, reason)
+
+    def mark_expired(self, queue: str, retained_since: datetime) -> int:
+        """Record as lost what SQS has deleted, because it retains only what was sent since this time."""
+        return self._mark_lost(queue, f"{RETAINED_FROM} < %(before)s", retained_since, "retention")
+
+    def _mark_lost(self, queue: str, condition: LiteralString, before: datetime, reason: LostReason) -> int:
+        statement: LiteralString = f"""
+            UPDATE failures f SET lost_at = now(), lost_reason = %(reason)s
+            WHERE f.queue = %(queue)s AND {IS_OPEN} AND {condition}"""
+        with self._database.connection() as connection:
+            values = {"queue": queue, "before": before, "reason": reason}
+            return connection.execute(statement, values).rowcount
+
+    def mark_found(self, queue: str, message_ids: Collection[str]) -> int:
+        """Record that these messages are in the dead-letter queue, whatever was known of them."""
+        statement: LiteralString = f"""
+            UPDATE failures f SET dead_at = now(), resolved_at = NULL, lost_at = NULL, lost_reason = NULL
+            WHERE f.queue = %s AND f.message_id = ANY(%s) AND NOT {IS_DEAD}
+              AND (f.lost_at IS NOT NULL OR NOT {IS_SENT_BACK})"""
+        with self._database.connection() as connection:
+            return connection.execute(statement, [queue, list(message_ids)]).rowcount
+
+    def forget_lost(self, message_id: str | None = None) -> int:
+        """Delete what is known of the lost message with this SQS id, or of all; return how many they were."""
+        chosen: LiteralString = "" if message_id is None else "AND f.message_id = %(id)s"
+        statement: LiteralString = f"DELETE FROM failures f WHERE {IS_LOST} {chosen}"
+        with self._database.connection() as connection:
+            return connection.execute(statement, {"id": storable(message_id or "")}).rowcount
+
+
+# True of what failed before a time, was not sent back and is none of the messages that the queues hold.
+_ABSENT: LiteralString = f"""
+    f.queue = %(queue)s AND {IS_OPEN} AND NOT {IS_SENT_BACK} AND f.last_failed_at < %(before)s
+    AND NOT f.message_id = ANY(%(present)s)"""
+
+
+def _absent(queue: str, present: Collection[str], before: datetime) -> dict[str, object]:
+    return {"queue": queue, "present": list(present), "before": before}

@@ -3,6 +3,7 @@
 SQS keeps a dead letter but not its reason; the store keeps the reason, under the same queue and message id.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import LiteralString
@@ -10,6 +11,7 @@ from typing import LiteralString
 from psycopg.types.json import Jsonb
 
 from pipeline.message import Delivery, storable
+from pipeline.search.sql import IS_OPEN, IS_SENT_BACK
 from pipeline.store.connection import Database
 from pipeline.store.writer import storable_attributes
 from pipeline.ttl_cache import TtlCache
@@ -39,18 +41,30 @@ RECORD: LiteralString = """
     ON CONFLICT (queue, message_id) DO UPDATE SET
         error_type = excluded.error_type, error = excluded.error, traceback = excluded.traceback,
         tries = excluded.tries, last_failed_at = now(), dead_at = excluded.dead_at,
-        resolved_at = NULL"""
+        resolved_at = NULL, lost_at = NULL, lost_reason = NULL, copy_succeeded_at = NULL"""
 
 RECORD_TRY: LiteralString = """
     INSERT INTO failed_tries (queue, message_id, receive_count, sent_at, received_at, error_type, error)
     VALUES (%(queue)s, %(message_id)s, %(tries)s, %(sent_at)s, %(received_at)s, %(error_type)s, %(error)s)"""
 
-RESOLVE: LiteralString = """
+_SUCCEEDED: LiteralString = "unnest(%s::text[], %s::bytea[], %s::text[], %s::bytea[])"
+_SAME_MESSAGE: LiteralString = (
+    "f.queue = m.queue AND f.identity = m.identity AND sha256(convert_to(f.body, 'UTF8')) = m.body_hash"
+)
+# A message that was sent back may have another SQS id. Any other message of the same identity says nothing
+# about the one that failed, which stays in its queue.
+RESOLVE: LiteralString = f"""
     UPDATE failures f SET resolved_at = clock_timestamp()
-    FROM unnest(%s::text[], %s::bytea[]) AS m (queue, identity)
-    WHERE f.queue = m.queue AND f.identity = m.identity AND f.resolved_at IS NULL"""
+    FROM {_SUCCEEDED} AS m (queue, identity, message_id, body_hash)
+    WHERE f.resolved_at IS NULL
+      AND ((f.queue = m.queue AND f.message_id = m.message_id) OR ({_SAME_MESSAGE} AND {IS_SENT_BACK}))"""
 
-ANY_OPEN: LiteralString = "SELECT EXISTS (SELECT FROM failures WHERE resolved_at IS NULL)"
+NOTE_COPY: LiteralString = f"""
+    UPDATE failures f SET copy_succeeded_at = clock_timestamp()
+    FROM {_SUCCEEDED} AS m (queue, identity, message_id, body_hash)
+    WHERE f.resolved_at IS NULL AND {_SAME_MESSAGE}"""
+
+ANY_OPEN: LiteralString = f"SELECT EXISTS (SELECT FROM failures f WHERE {IS_OPEN})"
 
 
 class FailureLog:
@@ -77,15 +91,25 @@ class FailureLog:
     def resolve(self, done: Sequence[Delivery]) -> None:
         """Record that these messages succeeded, if they had failed before."""
         if any(delivery.receive_count > 1 for delivery in done) or (done and self._is_any_open()):
-            queues = [delivery.queue for delivery in done]
-            identities = [delivery.message.identity for delivery in done]
+            succeeded = [list(column) for column in zip(*map(_success, done), strict=True)]
             with self._database.connection() as connection:
-                connection.execute(RESOLVE, [queues, identities])
+                connection.execute(RESOLVE, succeeded)
+                connection.execute(NOTE_COPY, succeeded)
 
     def _ask_if_any_is_open(self) -> bool:
         with self._database.connection() as connection:
             row = connection.execute(ANY_OPEN).fetchone()
             return row == (True,)
+
+
+def _success(delivery: Delivery) -> tuple[str, bytes, str, bytes]:
+    body = storable(delivery.message.body)
+    return (
+        delivery.queue,
+        delivery.message.identity,
+        delivery.message_id,
+        hashlib.sha256(body.encode()).digest(),
+    )
 
 
 def _row(failed: FailedTry) -> dict[str, object]:

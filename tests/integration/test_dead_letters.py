@@ -11,7 +11,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from pipeline.aws import sqs_client
 from tests.support.consuming import TestConsumer, publish, refuse, send, stored
-from tests.support.dead_letters import die
+from tests.support.dead_letters import die, open_dead_letters
 from tests.support.emulators import Names
 from tests.support.services import Service
 from tests.support.stores import FailureRecords, Store
@@ -101,7 +101,7 @@ def test_a_redrive_by_aws_is_watched_and_cancelled(create: Callable[..., Names],
         consumer.dead_letters.redrive()
 
     # Any other viewer sees it, too, and may cancel it.
-    DeadLetterQueue(sqs_client(10), names.queue, consumer.failures).cancel()
+    open_dead_letters(names.queue, consumer.failures).cancel()
 
     redrive = ended(consumer.dead_letters)
     assert redrive.status == "cancelled"
@@ -118,7 +118,7 @@ def test_a_redrive_one_by_one_is_watched_and_cancelled(ministack: Names, store: 
     dead = sqs.get_queue_url(QueueName=f"{ministack.queue}-dlq")["QueueUrl"]
     for number in range(20):
         sqs.send_message(QueueUrl=dead, MessageBody=str(number))
-    queue = DeadLetterQueue(sqs, ministack.queue, FailureRecords(store))
+    queue = open_dead_letters(ministack.queue, FailureRecords(store))
 
     began = queue.redrive(per_second=10)
     assert (began.status, began.total) == ("running", 20)
@@ -140,7 +140,7 @@ def test_what_the_queue_has_forgotten_is_no_dead_letter_after_a_redrive_of_all(
     names_with_one_try: Names, store: Store
 ) -> None:
     die(store, "forgotten", names_with_one_try.queue)
-    queue = DeadLetterQueue(sqs_client(10), names_with_one_try.queue, FailureRecords(store))
+    queue = open_dead_letters(names_with_one_try.queue, FailureRecords(store))
 
     redrive = redriven(queue)
 

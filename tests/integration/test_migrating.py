@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -92,7 +93,7 @@ def test_a_migrated_store_goes_on_where_it_was(old_store: Store) -> None:
 
     assert old_store.add([again, arrival()]) == ["duplicate", 10]
     records = FailureRecords(old_store)
-    records.resolve([arrival(id="poison", source="/shop")])
+    records.resolve([replace(arrival(id="poison", source="/shop"), message_id="m-7")])
     assert records.dead_letters() == []
 
 
@@ -204,5 +205,6 @@ def test_a_consumer_waits_for_a_schema_that_it_does_not_know(
     assert (readiness.status_code, "upgrade" in readiness.json()["checks"]["database"]) == (503, True)
 
 
-def test_migrations_are_numbered_without_a_gap() -> None:
-    assert [one.version for one in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
+def test_no_two_migrations_have_the_same_number() -> None:
+    versions = [one.version for one in MIGRATIONS]
+    assert versions == sorted(set(versions))

@@ -10,10 +10,10 @@ from consumer.visibility import VisibilityKeeper
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.health import Health
 from pipeline.message import Delivery, new_message
+from tests.support.dead_letters import open_dead_letters
 from tests.support.emulators import Names
 from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
-from viewer.aws.redrive import DeadLetterQueue
 
 COUNTS = "ApproximateNumberOfMessages"  # and what it begins: visible, in flight, delayed
 
@@ -35,7 +35,7 @@ class TestConsumer:
         self.stop = threading.Event()
         self.queue = Queue(sqs_client(10), names.queue, visibility_timeout_seconds)
         self.failures = FailureRecords(store)
-        self.dead_letters = DeadLetterQueue(sqs_client(10), names.queue, self.failures)
+        self.dead_letters = open_dead_letters(names.queue, self.failures)
         self.keeper = VisibilityKeeper(self.queue)
         self.health = Health(stall_seconds, {})
         self.context = PollerContext(

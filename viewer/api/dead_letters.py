@@ -24,9 +24,18 @@ MAX_CHOSEN = 1000
 
 
 class ListQuery(Parameters):
-    """How many."""
+    """Which, and how many."""
 
+    status: Literal["dead", "lost"] = Field(
+        "dead", description="`dead`: in the dead-letter queue; `lost`: in neither queue any more"
+    )
     limit: Annotated[int, Field(ge=1, le=MAX_LISTED), DIGITS] = Field(100, description="how many at most")
+
+
+class RemovalQuery(Parameters):
+    """Which: only the lost ones can be removed."""
+
+    status: Literal["lost"] = Field(description="`lost`")
 
 
 class DeadLetterPath(Parameters):
@@ -60,11 +69,20 @@ class RedriveBody(Body):
 
 @dataclass(slots=True)
 class DeadLetters:
-    """Dead letters, the one that died last first."""
+    """Dead letters, the one that died last first; or lost ones, the one noticed last first."""
 
     dead_letters: list[DeadLetter]
 
     __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.DEAD_LETTERS})
+
+
+@dataclass(slots=True)
+class Removed:
+    """What was removed."""
+
+    removed: Annotated[Count, Field(description="how many lost messages")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": {"removed": 61}})
 
 
 @dataclass(slots=True)
@@ -103,15 +121,39 @@ def dead_letters_blueprint(
     def list_dead_letters(query: ListQuery) -> DeadLetters:
         """List dead letters.
 
-        Each with the error of its last attempt. They are listed until they are sent back to the queue, or
-        succeed after all.
+        Each with the error of its last attempt. They are dead while they lie in the dead-letter queue. What
+        vanished from both queues, for example with an emulator that restarted, is lost: it stays listed under
+        `status=lost` until it is removed.
         """
-        found = failures.dead_letters(query.limit)
+        found = failures.dead_letters(query.limit) if query.status == "dead" else failures.lost(query.limit)
         return DeadLetters([views.dead_letter(letter) for letter in found])
+
+    @blueprint.delete("")
+    def remove_lost(query: RemovalQuery) -> Removed:  # noqa: ARG001 - it is required
+        """Remove all lost messages from the list.
+
+        What is in a queue stays.
+        """
+        return Removed(failures.forget_lost())
+
+    @blueprint.delete("/<message_id>", responses=problems(404, 409))
+    def remove_lost_letter(path: DeadLetterPath) -> Removed:
+        """Remove one lost message from the list.
+
+        A dead letter is refused: it is in the dead-letter queue.
+        """
+        removed = failures.forget_lost(path.message_id)
+        if not removed and failures.dead_letter(path.message_id):
+            raise Problem(
+                409, f"{path.message_id} is in the dead-letter queue: only lost messages can be removed"
+            )
+        if not removed:
+            raise Problem(404, f"no lost message has the SQS id {path.message_id}")
+        return Removed(removed)
 
     @blueprint.get("/<message_id>", responses=problems(404))
     def read_dead_letter(path: DeadLetterPath) -> DeadLetterDetail:
-        """Read one dead letter.
+        """Read one dead letter, or a lost one.
 
         With its body, its attributes and its copies.
         """

@@ -89,6 +89,10 @@ DEAD_LETTER: Json = {
     "last_failed_at": "2026-01-31T12:01:10.015000Z",
     "dead_at": "2026-01-31T12:01:10.015000Z",
     "redriven_at": None,
+    "status": "dead",
+    "lost_at": None,
+    "lost_reason": None,
+    "copy_succeeded_at": None,
 }
 DEAD_LETTERS: Json = {"dead_letters": [DEAD_LETTER]}
 DEAD_LETTER_DETAIL: Json = {
@@ -104,6 +108,7 @@ REDRIVE: Json = {
     "total": 12,
     "started_at": "2026-01-31T12:05:00.000000Z",
     "reason": None,
+    "not_found": 0,
 }
 REDRIVE_STATE: Json = {
     "from": "broadcasts-consumer-dlq",

@@ -15,7 +15,7 @@ from pydantic_core import PydanticKnownError
 
 from pipeline.search.grammar import MAX_SEARCH_LENGTH, parse_search
 from pipeline.search.sql import STATUSES, Search, equal, published
-from pipeline.store.dead_letters import Outcome
+from pipeline.store.dead_letters import LostReason, Outcome
 from viewer.api import examples
 from viewer.api.checks import Described, Parameters
 
@@ -236,7 +236,7 @@ class MessageDetail(WholeMessage):
 
 @dataclass(slots=True)
 class DeadLetter:
-    """A message in the dead-letter queue, with the reason."""
+    """A message that failed, with the reason: in the dead-letter queue, or lost."""
 
     queue: str
     message_id: SqsId
@@ -251,8 +251,24 @@ class DeadLetter:
     tries: Count
     first_failed_at: datetime
     last_failed_at: datetime
-    dead_at: datetime
+    dead_at: Annotated[datetime | None, Field(description="null: it was lost with attempts left")]
     redriven_at: Annotated[datetime | None, Field(description="when it was last sent back to the queue")]
+    status: Annotated[
+        Literal["dead", "lost"],
+        Field(description="dead: it is in the dead-letter queue; lost: it is in neither queue any more"),
+    ]
+    lost_at: Annotated[datetime | None, Field(description="when it was noticed that it is lost")]
+    lost_reason: Annotated[
+        LostReason | None,
+        Field(
+            description="queue: the queues were created anew; retention: SQS deleted it at the end of its "
+            "retention period; missing: it was deleted, purged or received by somebody else"
+        ),
+    ]
+    copy_succeeded_at: Annotated[
+        datetime | None,
+        Field(description="when the same source, id and body last succeeded under another SQS id"),
+    ]
 
 
 @dataclass(slots=True)

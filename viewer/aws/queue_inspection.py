@@ -8,21 +8,33 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from pipeline.aws import queue_url
 from pipeline.message import attribute_text
 from viewer.aws.fetching import fetch_json
-from viewer.aws.redrive import COUNTS
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
+COUNTS: "tuple[QueueAttributeNameType, ...]" = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+DESCRIPTION: "tuple[QueueAttributeNameType, ...]" = (
+    *COUNTS,
+    "CreatedTimestamp",
+    "MessageRetentionPeriod",
+    "RedrivePolicy",
+)
 # The endpoints of the emulators always return all messages with their bodies.
 MAX_LOOKED_AT = 1_000
 LOOK_TIMEOUT_SECONDS = 5
+MAX_RETENTION_SECONDS = 14 * 86_400  # "SetQueueAttributes", AWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,21 @@ class Depth:
     def total(self) -> int:
         """All of them."""
         return self.visible + self.in_flight + self.delayed
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A queue: its depth, when it was created, by the clock of SQS, and how long it keeps messages."""
+
+    depth: Depth
+    created_at: datetime
+    retention: timedelta
+    dead_letter_queue: str | None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.depth.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +90,15 @@ class Queues:
         """Send no request yet."""
         self._sqs, self.name = sqs, name
 
+    def described(self) -> tuple[Described, Described | None]:
+        """Return the queue and its dead-letter queue, if it has one."""
+        queue = self._describe(self.name)
+        return queue, self._describe(queue.dead_letter_queue) if queue.dead_letter_queue else None
+
     def depths(self) -> tuple[Depth, Depth | None]:
         """Return the depths of the queue and of its dead-letter queue, if it has one."""
-        depth, policy = self._depth(self.name)
-        if policy is None:
-            return depth, None
-        dead_name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
-        return depth, self._depth(dead_name)[0]
+        queue, dead = self.described()
+        return queue.depth, dead.depth if dead else None
 
     def look(self, depth: Depth) -> list[Waiting]:
         """Return the messages in this queue, oldest first, without changing anything.
@@ -87,12 +116,21 @@ class Queues:
             )
         raise CannotLook("this endpoint has no way to look into a queue without receiving from it")
 
-    def _depth(self, name: str) -> tuple[Depth, str | None]:
-        url = queue_url(self._sqs, name)
-        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[*COUNTS, "RedrivePolicy"])
+    def _describe(self, name: str) -> Described:
+        answer = self._sqs.get_queue_attributes(
+            QueueUrl=queue_url(self._sqs, name), AttributeNames=list(DESCRIPTION)
+        )
         attributes: dict[str, str] = dict(answer.get("Attributes", {}))  # type: ignore[arg-type]
         visible, in_flight, delayed = (int(attributes.get(count, 0)) for count in COUNTS)
-        return Depth(name, visible, in_flight, delayed), attributes.get("RedrivePolicy")
+        policy = attributes.get("RedrivePolicy")
+        return Described(
+            Depth(name, visible, in_flight, delayed),
+            created_at=datetime.fromtimestamp(float(attributes.get("CreatedTimestamp", 0)), UTC),
+            retention=timedelta(seconds=int(attributes.get("MessageRetentionPeriod", MAX_RETENTION_SECONDS))),
+            dead_letter_queue=json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
+            if policy
+            else None,
+        )
 
     def _ask(self, endpoint: str, url: str) -> Iterator[Sequence[dict[str, Any]]]:
         """Yield the messages that the endpoint lists, if it can."""

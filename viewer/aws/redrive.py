@@ -25,6 +25,9 @@ from pipeline.aws import MAX_BATCH, queue_url
 from pipeline.message import ORIGINAL_ID, has_own_identity
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
+from viewer.aws.fetching import FetchError
+from viewer.aws.queue_inspection import COUNTS
+from viewer.aws.reconciliation import Reconciler
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -39,11 +42,7 @@ if TYPE_CHECKING:
 HIDDEN_SECONDS = 120
 MAX_PER_SECOND = 500  # "StartMessageMoveTask", AWS
 MAX_ATTRIBUTES = 10  # "SendMessage", AWS
-COUNTS: "tuple[QueueAttributeNameType, ...]" = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
+UNSEEN: "tuple[QueueAttributeNameType, ...]" = COUNTS[1:]  # what a receive does not return
 LOOK_SECONDS = 1.0  # between requests for the progress of AWS
 UNSUPPORTED = ("UnsupportedOperation", "InvalidAction", "UnknownOperationException", "NotImplemented")
 
@@ -63,7 +62,8 @@ class RedriveRefused(Exception):
 class Redrive:
     """The progress of a redrive: `moved` of about `total` messages.
 
-    `reason` says why it failed.
+    `not_found` counts the selected ones that were not in the dead-letter queue. `reason` says why it failed,
+    or why some were not found.
     """
 
     status: Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
@@ -71,6 +71,7 @@ class Redrive:
     total: int
     started_at: datetime
     reason: str | None = None
+    not_found: int = 0
 
     @property
     def under_way(self) -> bool:
@@ -81,9 +82,12 @@ class Redrive:
 class DeadLetterQueue:
     """The dead-letter queue of a queue. Methods raise what boto3 raises, and NoDeadLetterQueue."""
 
-    def __init__(self, sqs: "SQSClient", queue_name: str, failures: FailureReader) -> None:
+    def __init__(
+        self, sqs: "SQSClient", queue_name: str, failures: FailureReader, reconciler: Reconciler
+    ) -> None:
         """Send no request yet."""
         self._sqs, self.queue_name, self._failures = sqs, queue_name, failures
+        self._reconciler = reconciler
         self._starting = threading.Lock()
         self._mover: Mover | None = None
 
@@ -101,6 +105,8 @@ class DeadLetterQueue:
             progress = self.progress()
             if progress and progress.under_way:
                 raise RedriveRefused("a redrive is running already")
+            with contextlib.suppress(FetchError):
+                self._reconciler.reconcile()
             if message_ids is None and (task := self._start_task(per_second)):
                 self._mover = None
                 return task
@@ -156,7 +162,7 @@ class DeadLetterQueue:
         try:
             while (task := self._task()) and task.under_way:
                 time.sleep(LOOK_SECONDS)
-            if task and task.status != "completed":
+            if task and (task.status != "completed" or not task.moved):
                 self._failures.unmark_redriven(self.queue_name, began)
         except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
             log.warning("the redrive is no longer watched", extra={"reason": explain(error)})
@@ -227,24 +233,44 @@ class Mover:
 
     def _move_all(self) -> None:
         in_hand: list[MessageTypeDef] = []
+        seen: set[str] = set()
         try:
-            for raw in self._look_through(in_hand):
-                if self._chosen is None or raw["MessageId"] in self._chosen:
+            for raw in self._look_through(in_hand, seen):
+                # Messages that die again meanwhile are not moved again.
+                if self._is_wanted(raw) and self.progress.moved < self.progress.total:
                     self._move(raw)
                     in_hand.remove(raw)
                     self._cancelled.wait(self._pause_seconds)
-                # Messages that die again meanwhile are not moved again.
-                if self._cancelled.is_set() or self.progress.moved >= self.progress.total:
-                    break
-            if self._chosen is None and self.progress.moved >= self.progress.total:
-                # Other dead letters are no longer in the queue: an emulator forgets them when it restarts.
-                self._failures.mark_redriven(self._target_name, None, self.progress.started_at)
+                if self._cancelled.is_set() or self._has_all_chosen:
+                    return
+            self._give_up_what_is_missing(seen, hidden_by_us=len(in_hand))
         finally:
             self._show_again(in_hand)
 
-    def _look_through(self, in_hand: "list[MessageTypeDef]") -> "Iterator[MessageTypeDef]":
-        """Yield messages until the queue returns no new ones; add what is received to `in_hand`."""
-        seen: set[str] = set()
+    def _is_wanted(self, raw: "MessageTypeDef") -> bool:
+        return self._chosen is None or raw["MessageId"] in self._chosen
+
+    @property
+    def _has_all_chosen(self) -> bool:
+        return self._chosen is not None and self.progress.moved == len(self._chosen)
+
+    def _give_up_what_is_missing(self, seen: set[str], hidden_by_us: int) -> None:
+        """Record what is in neither queue as lost, and how many of the selected messages were not found."""
+        missing = 0 if self._chosen is None else len(self._chosen) - self.progress.moved
+        if _count(self._sqs, self._source, *UNSEEN) > hidden_by_us:
+            reason = "other messages in it are in flight or delayed and cannot be seen; try again later"
+        elif _count(self._sqs, self._target, "ApproximateNumberOfMessages"):
+            # SQS moves a dead letter when a consumer asks for messages.
+            reason = "SQS may not have moved them there yet"
+        else:
+            reason = "they are gone"
+            self._failures.mark_absent(self._target_name, seen, self.progress.started_at)
+        if missing:
+            reason = f"{missing} of them not found in the dead-letter queue: {reason}"
+            self.progress = replace(self.progress, not_found=missing, reason=reason)
+
+    def _look_through(self, in_hand: "list[MessageTypeDef]", seen: set[str]) -> "Iterator[MessageTypeDef]":
+        """Yield messages until the queue returns no new ones; add them to `in_hand` and `seen`."""
         while True:
             answer = self._sqs.receive_message(
                 QueueUrl=self._source,
@@ -279,8 +305,8 @@ class Mover:
                 )
 
 
-def _count(sqs: "SQSClient", url: str) -> int:
-    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(COUNTS))
+def _count(sqs: "SQSClient", url: str, *names: "QueueAttributeNameType") -> int:
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names or COUNTS))
     return sum(int(count) for count in answer.get("Attributes", {}).values())
 
 

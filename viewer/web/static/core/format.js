@@ -1,7 +1,7 @@
 // Durations, sizes and statuses as text, exactly as the server writes them (viewer/formatting.py), so that a
 // reload changes nothing.
 
-export const STATUS_LABELS = { dead: "✖ dead", failed: "✖ failed", duplicate: "⇉ twice" };
+export const STATUS_LABELS = { dead: "✖ dead", failed: "✖ failed", lost: "✖ lost", duplicate: "⇉ twice" };
 
 // `sign` is put before a duration that is not negative.
 export function duration(seconds, sign = "") {

@@ -50,6 +50,7 @@ function outcomeSteps({ outcomes }) {
       bad: true,
     },
     { name: "sent back", time: one.redriven_at, note: "from the dead-letter queue to the queue" },
+    { name: "lost", time: one.lost_at, note: "neither queue holds it any more", bad: true },
     { name: "succeeded", time: one.resolved_at, note: "handled without an error" },
   ]);
 }
