@@ -102,6 +102,7 @@ class Queue:
                 text_id=attributes.get(ORIGINAL_ID, raw["MessageId"]),
                 text_source=f"/sqs/{self.name}",
                 published=sent_at,
+                attributes=attributes,
             ),
             queue=self.name,
             message_id=raw["MessageId"],
@@ -109,7 +110,6 @@ class Queue:
             receive_count=int(system.get("ApproximateReceiveCount", 1)),
             sent_at=sent_at,
             received_at=received_at,
-            attributes=attributes,
         )
 
 

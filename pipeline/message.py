@@ -1,21 +1,27 @@
 """The message: what is published, stored and shown.
 
 On the wire it is a CloudEvents 1.0 JSON document in structured mode ("JSON Event Format for CloudEvents").
-Anything else that arrives on the queue becomes a message too: none is dropped because of its format.
+Anything else that arrives on the queue becomes a message too: none is dropped because of its format. What is
+known of other formats is in `pipeline.formats`.
 """
 
 import base64
+import binascii
 import hashlib
 import json
 import re
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
+
+from pipeline.formats import parse_time, recognise
 
 GREETING = "fanout.greeting"
 TEXT = "fanout.text"
+BATCH = "cloudevents.batch"
 
 # Message attribute in which a redrive sends the id of a text, to which SQS would otherwise give a new one.
 ORIGINAL_ID = "fanout-original-id"
@@ -25,6 +31,15 @@ COPY_OF = "fanoutcopyof"
 
 PREVIEW_LENGTH = 200
 MAX_BIGINT = 2**63 - 1
+# SNS tries to deliver to a queue for so long ("Amazon SNS message delivery retries").
+SNS_RETRY_PERIOD = timedelta(days=23)
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+# Of the message attributes that are those of a CloudEvent in binary mode. They are named as headers ("HTTP
+# Protocol Binding for CloudEvents"), or as in the draft "Amazon SNS Transport Binding for CloudEvents".
+_BINARY_MODE_PREFIXES = ("ce-", "ce_")
+_JSON_TYPE = re.compile(r"\s*[\w.+-]+/(json|[\w.-]+\+json)\s*(;.*)?", re.IGNORECASE | re.DOTALL)
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class NotACloudEvent(ValueError):
@@ -35,8 +50,10 @@ class NotACloudEvent(ValueError):
 class Message:
     """A message. `source` and `id` together identify it (CloudEvents, "id").
 
-    `time` is when it was published, in UTC. `body` is the text exactly as published, `data` its payload as
-    parsed JSON or as text. `copy_of` names its original (see COPY_OF) if it is a copy.
+    `time` is when SNS or SQS took it, in UTC; `event_time` is the time that it states itself, or None. `body`
+    is the text exactly as published, `data` its payload: parsed JSON, text, or bytes. `title` says in words
+    what happened, if its format tells. `copy_of` names its original (see COPY_OF) if it is a copy.
+    `attributes` are its SNS or SQS message attributes.
     """
 
     source: str
@@ -46,6 +63,9 @@ class Message:
     body: str
     data: Any
     copy_of: str | None = None
+    event_time: datetime | None = None
+    title: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> bytes:
@@ -54,10 +74,12 @@ class Message:
 
     @property
     def preview(self) -> str:
-        """The first characters of its text: of `text` in its data, else of the data."""
+        """The first characters of its text: of `text` in its data, else of its title, else of the data."""
         data = self.data
-        text = data.get("text") if isinstance(data, dict) else data
-        return (text if isinstance(text, str) else to_json(data))[:PREVIEW_LENGTH]
+        text = data.get("text") if isinstance(data, dict) else None
+        if not isinstance(text, str):
+            text = self.title or data
+        return (text if isinstance(text, str) else to_json(text))[:PREVIEW_LENGTH]
 
     @property
     def color(self) -> str | None:
@@ -78,7 +100,7 @@ class Delivery:
     """One receipt of a message from SQS ("ReceiveMessage", AWS).
 
     `queue` is the name of the queue that delivered it, `message_id` is SQS's, `receipt_handle` is what
-    deletes it, `receive_count` is 1 the first time.
+    deletes it, `receive_count` is 1 the first time. `sent_at` is when the queue took it.
     """
 
     message: Message
@@ -88,7 +110,11 @@ class Delivery:
     receive_count: int
     sent_at: datetime
     received_at: datetime
-    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """The message attributes, also those in the envelope of SNS."""
+        return self.message.attributes
 
 
 def new_message(source: str, type: str, data: Mapping[str, Any]) -> Message:  # noqa: A002 - CloudEvents' word
@@ -106,65 +132,70 @@ def new_message(source: str, type: str, data: Mapping[str, Any]) -> Message:  # 
     return message_from_event(event, now)
 
 
-def message_from_event(event: Any, published: datetime, body: str | None = None) -> Message:
-    """Return the message of a parsed CloudEvent; `published` is its time if the event has no valid one.
+def message_from_event(
+    event: Any, published: datetime, body: str | None = None, attributes: Mapping[str, str] = NO_ATTRIBUTES
+) -> Message:
+    """Return the message of a parsed CloudEvent that was `published` at this time.
 
     `body` is the text that it was parsed from. Raises NotACloudEvent.
     """
-    if not isinstance(event, dict):
-        raise NotACloudEvent("a CloudEvent is a JSON object")
-    if event.get("specversion") != "1.0":
-        raise NotACloudEvent('specversion must be "1.0"')
-    for name in ("id", "source", "type"):
-        if not isinstance(event.get(name), str) or not event[name]:
-            raise NotACloudEvent(f"{name} is required")
+    _check_event(event)
+    data = event["data"] if "data" in event else _decode(event.get("data_base64"), event)
     return Message(
         source=event["source"],
         id=event["id"],
         type=event["type"],
-        time=_parse_time(event.get("time")) or published,
+        time=published,
         body=to_json(event) if body is None else body,
-        data=event["data"] if "data" in event else event.get("data_base64"),
+        data=data,
         copy_of=event[COPY_OF] if isinstance(event.get(COPY_OF), str) else None,
+        event_time=parse_time(event.get("time")),
+        title=_event_title(event, data),
+        attributes=attributes,
     )
 
 
-def message_from_body(body: str, *, text_id: str, text_source: str, published: datetime) -> Message:
-    """Return the message of an SQS body: a CloudEvent or any other text, alone or in an SNS notification.
+def message_from_body(
+    body: str,
+    *,
+    text_id: str,
+    text_source: str,
+    published: datetime,
+    attributes: Mapping[str, str] = NO_ATTRIBUTES,
+) -> Message:
+    """Return the message of an SQS body: any text, alone or in an SNS notification.
 
-    A text has no identity of its own: it gets `text_source` and `text_id`, or the id in its notification.
+    What has no identity of its own gets `text_source` and `text_id`, or the id in its notification.
+    `published` is when SQS took it, `attributes` are its SQS message attributes.
     """
     document = _parse_json(body)
-    if _is_notification(document):
-        body, text_id = document["Message"], document["MessageId"]
-        document = _parse_json(body)
-    try:
-        return message_from_event(document, published, body)
-    except NotACloudEvent:
-        return Message(text_source, text_id, TEXT, published, body, _data(document, body))
+    if not _is_notification(document):
+        return _read(
+            body, document, attributes, text_id=text_id, text_source=text_source, published=published
+        )
+    inner = document["Message"]
+    message = _read(
+        inner,
+        _parse_json(inner),
+        {**_attributes_in(document), **attributes},
+        text_id=document["MessageId"],
+        text_source=text_source,
+        published=_taken_by_sns(document.get("Timestamp"), published),
+    )
+    subject = document.get("Subject")
+    return message if message.title or not isinstance(subject, str) else replace(message, title=subject)
 
 
-def has_own_identity(body: str) -> bool:
-    """Return whether the body contains its identity, so that it stays the same message when sent again."""
-    document = _parse_json(body)
-    return _is_notification(document) or _is_event(document)
+def read_stored(body: str, attributes: Mapping[str, str]) -> Message:
+    """Return what a stored body says: its data, title, event time and original. The rest is stored apart."""
+    now = datetime.now(UTC)
+    return _read(body, _parse_json(body), attributes, text_id="", text_source="", published=now)
 
 
-def read_data(body: str) -> Any:
-    """Return the payload of a stored body: a CloudEvent's data, other JSON as it is, else the text."""
-    document = _parse_json(body)
-    try:
-        return message_from_event(document, datetime.now(UTC), body).data
-    except NotACloudEvent:
-        return _data(document, body)
-
-
-def read_copy_of(body: str) -> str | None:
-    """Return the message that a stored body names as its original (see COPY_OF), or None."""
-    try:
-        return message_from_event(_parse_json(body), datetime.now(UTC), body).copy_of
-    except NotACloudEvent:
-        return None
+def has_own_identity(body: str, attributes: Mapping[str, str] = NO_ATTRIBUTES) -> bool:
+    """Return whether a message contains its identity, so that it stays the same message when sent again."""
+    sent = datetime.now(UTC)
+    return message_from_body(body, text_id="", text_source="", published=sent, attributes=attributes).id != ""
 
 
 def to_json(value: Any) -> str:
@@ -188,16 +219,122 @@ def attribute_text(value: Mapping[str, Any]) -> str:
     return base64.b64encode(binary).decode() if isinstance(binary, bytes) else str(binary)
 
 
+def _read(
+    body: str,
+    document: Any,
+    attributes: Mapping[str, str],
+    *,
+    text_id: str,
+    text_source: str,
+    published: datetime,
+) -> Message:
+    """Return the message of a body without envelope; `document` is its JSON, or None."""
+    event = document if _is_event(document) else _event_in_binary_mode(document, body, attributes)
+    if event is not None:
+        return message_from_event(event, published, body, attributes)
+    data = body if document is None else document
+    if _is_batch(document):
+        sources = {one["source"] for one in document}
+        source = sources.pop() if len(sources) == 1 else text_source
+        title = _batch_title(document)
+        return Message(source, text_id, BATCH, published, body, data, title=title, attributes=attributes)
+    found = recognise(document)
+    if found is None:
+        return Message(text_source, text_id, TEXT, published, body, data, attributes=attributes)
+    return Message(
+        source=found.source or text_source,
+        id=found.id or text_id,
+        type=found.type,
+        time=published,
+        body=body,
+        data=data,
+        event_time=found.time,
+        title=found.title,
+        attributes=attributes,
+    )
+
+
+# ---- CloudEvents
+
+
+def _check_event(event: Any) -> None:
+    """Return if it has the "REQUIRED Attributes" (CloudEvents). Raises NotACloudEvent."""
+    if not isinstance(event, dict):
+        raise NotACloudEvent("a CloudEvent is a JSON object")
+    if event.get("specversion") != "1.0":
+        raise NotACloudEvent('specversion must be "1.0"')
+    for name in ("id", "source", "type"):
+        if not isinstance(event.get(name), str) or not event[name]:
+            raise NotACloudEvent(f"{name} is required")
+
+
 def _is_event(document: Any) -> bool:
     try:
-        message_from_event(document, datetime.now(UTC), "")
+        _check_event(document)
     except NotACloudEvent:
         return False
     return True
 
 
-def _data(document: Any, body: str) -> Any:
-    return body if document is None else document
+def _is_batch(document: Any) -> bool:
+    """Return whether this is a batch of CloudEvents ("JSON Batch Format")."""
+    return isinstance(document, list) and len(document) > 0 and all(map(_is_event, document))
+
+
+def _batch_title(events: Sequence[Mapping[str, Any]]) -> str:
+    types = dict.fromkeys(event["type"] for event in events)
+    return f"{len(events)} CloudEvent{'s' * (len(events) > 1)}: {', '.join(types)}"
+
+
+def _event_in_binary_mode(document: Any, body: str, attributes: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the event of which the attributes are message attributes and the body is the data, or None."""
+    for prefix in _BINARY_MODE_PREFIXES:
+        named = {name.casefold(): value for name, value in attributes.items()}
+        event: dict[str, Any] = {
+            name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
+        }
+        if not _is_event(event):
+            continue
+        event.setdefault("datacontenttype", named.get("content-type", "application/json"))
+        if event.get("datacontentencoding") == "base64":
+            return {**event, "data_base64": body}
+        is_json = document is not None and _is_json_type(event["datacontenttype"])
+        return {**event, "data": document if is_json else body}
+    return None
+
+
+def _decode(data_base64: Any, event: Mapping[str, Any]) -> Any:
+    """Return the data of an event in base64: JSON or text if it is that, else bytes."""
+    try:
+        content = base64.b64decode(data_base64, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        return data_base64
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return content
+    if _CONTROL.search(text):
+        return content
+    document = _parse_json(text) if _is_json_type(event.get("datacontenttype")) else None
+    return text if document is None else document
+
+
+def _is_json_type(content_type: Any) -> bool:
+    return isinstance(content_type, str) and _JSON_TYPE.fullmatch(content_type) is not None
+
+
+def _event_title(event: Mapping[str, Any], data: Any) -> str | None:
+    subject = event.get("subject")
+    if isinstance(subject, str) and subject:
+        return subject
+    if not isinstance(data, bytes):
+        return None
+    content_type = event.get("datacontenttype")
+    kind = f" of {content_type}" if isinstance(content_type, str) and content_type else ""
+    return f"{len(data):,} byte{'s' * (len(data) != 1)}{kind}"
+
+
+# ---- the envelope of SNS
 
 
 def _is_notification(document: Any) -> bool:
@@ -210,6 +347,27 @@ def _is_notification(document: Any) -> bool:
     )
 
 
+def _attributes_in(notification: Mapping[str, Any]) -> dict[str, str]:
+    attributes = notification.get("MessageAttributes")
+    if not isinstance(attributes, dict):
+        return {}
+    return {
+        name: given["Value"]
+        for name, given in attributes.items()
+        if isinstance(given, dict) and isinstance(given.get("Value"), str)
+    }
+
+
+def _taken_by_sns(timestamp: Any, taken_by_sqs: datetime) -> datetime:
+    """Return when SNS took a message, if that can be true, else when SQS took it."""
+    time = parse_time(timestamp)
+    is_credible = time is not None and taken_by_sqs - SNS_RETRY_PERIOD <= time <= taken_by_sqs
+    return time if time is not None and is_credible else taken_by_sqs
+
+
+# ---- JSON
+
+
 def _parse_json(text: str) -> Any:
     """Return the value, or None if the text is not JSON or nests deeper than Python can parse."""
     try:
@@ -220,15 +378,6 @@ def _parse_json(text: str) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def _parse_time(value: Any) -> datetime | None:
-    """Return an RFC 3339 time in UTC, or None if it is not one or outside the years of Python."""
-    try:
-        time = datetime.fromisoformat(value)
-        return time.astimezone(UTC) if time.tzinfo else None
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _is_utf8(text: str) -> bool:

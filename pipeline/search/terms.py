@@ -3,7 +3,7 @@
 Each message is stored with its terms, in one column under one index: a `tsvector` under GIN, filled by this
 module and not by PostgreSQL's parser, which is made for prose and splits ids and numbers inconsistently:
 
-- each word of its data, type, source and id: `hello`;
+- each word of its data, type, source, id and title: `hello`;
 - each field, as path and value: `type=shop.order`, `attr.tenant=acme`, `data.order.id=42`. Arrays add nothing
   to a path: `data.items.sku=7` finds a message where any item has that value.
 
@@ -39,7 +39,7 @@ def index_terms(message: Message, attributes: Mapping[str, str]) -> list[str]:
     terms += [field_term(f"attr.{name}", value) for name, value in attributes.items()]
     if message.copy_of:
         terms.append(field_term("copyof", message.copy_of))
-    for value in own.values():
+    for value in (*own.values(), message.title or ""):
         terms += split_words(value)
     return _bounded(chain(terms, _data_terms(message.data)))
 
@@ -56,7 +56,7 @@ def _data_terms(data: Any) -> Iterator[str]:
                 yield from split_words(name)
         elif isinstance(value, list):
             waiting.extend((path, depth, inner) for inner in reversed(value))
-        else:
+        elif not isinstance(value, bytes):
             text = value if isinstance(value, str) else json.dumps(value)
             if 0 < depth <= MAX_FIELD_DEPTH:
                 yield field_term(path, text)

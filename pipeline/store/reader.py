@@ -18,8 +18,9 @@ NEWEST_SEARCHED = 20_000
 class Summary:
     """What lists and the live stream show of a stored message.
 
-    `since_previous_seconds` is the time between the publishing of the message stored before it and its own.
-    It is None for the first message, and negative where a later message overtook an earlier one.
+    `time` is when SNS or SQS took it, `event_time` the time that it states itself. `since_previous_seconds`
+    is from the `time` of the message stored before it to its own. It is None for the first message, and
+    negative where a later message overtook an earlier one.
     `receive_count` belongs to the delivery that stored it; `tries` is the highest known. `status` is the
     first of pipeline.search.sql.STATUSES that is true now, None for a message that succeeded at once.
     """
@@ -29,6 +30,7 @@ class Summary:
     id: str
     type: str
     time: datetime
+    event_time: datetime | None
     preview: str
     color: str | None
     sequence: int | None
@@ -80,8 +82,8 @@ _STATUSES: LiteralString = ", ".join(
     f"CASE WHEN {condition} THEN '{name}' END" for name, condition in STATUSES.items()
 )
 SUMMARY_COLUMNS: LiteralString = f"""
-    m.seq, m.source, m.id, m.type, m.time, m.preview, m.color, m.sequence, m.size, m.receive_count,
-    m.stored_at,
+    m.seq, m.source, m.id, m.type, m.time, m.event_time, m.preview, m.color, m.sequence, m.size,
+    m.receive_count, m.stored_at,
     extract(epoch FROM m.stored_at - m.time)::float8 AS latency_seconds,
     extract(epoch FROM m.time - (
         SELECT p.time FROM messages p WHERE p.seq < m.seq ORDER BY p.seq DESC LIMIT 1

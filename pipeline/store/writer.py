@@ -29,14 +29,14 @@ Repeated = Literal["duplicate", "retried"]  # what a further delivery of a store
 # be joined to it before. PostgreSQL sends equal notifications of a transaction only once.
 INSERT: LiteralString = """
     WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s))
-    INSERT INTO messages (queue, identity, source, id, type, time, body, preview, color, sequence, size,
-                          message_id, receive_count, attributes, sent_at, received_at, terms)
-    SELECT queue, decode(identity, 'hex'), source, id, type, time, body, preview, color, sequence, size,
-           message_id, receive_count, attributes, sent_at, received_at, array_to_tsvector(terms)
+    INSERT INTO messages (queue, identity, source, id, type, time, event_time, body, preview, color, sequence,
+                          size, message_id, receive_count, attributes, sent_at, received_at, terms)
+    SELECT queue, decode(identity, 'hex'), source, id, type, time, event_time, body, preview, color, sequence,
+           size, message_id, receive_count, attributes, sent_at, received_at, array_to_tsvector(terms)
     FROM lock, json_to_recordset(%s) AS new (
-        queue text, identity text, source text, id text, type text, time timestamptz, body text, preview text,
-        color text, sequence bigint, size integer, message_id text, receive_count integer, attributes jsonb,
-        sent_at timestamptz, received_at timestamptz, terms text[])
+        queue text, identity text, source text, id text, type text, time timestamptz, event_time timestamptz,
+        body text, preview text, color text, sequence bigint, size integer, message_id text,
+        receive_count integer, attributes jsonb, sent_at timestamptz, received_at timestamptz, terms text[])
     ON CONFLICT (queue, identity) DO NOTHING
     RETURNING queue, encode(identity, 'hex'), seq, pg_notify(%s, '')"""
 
@@ -143,6 +143,7 @@ def _row(delivery: Delivery) -> dict[str, Any]:
         "id": storable(message.id),
         "type": storable(message.type),
         "time": message.time.isoformat(),
+        "event_time": message.event_time and message.event_time.isoformat(),
         "body": storable(message.body),
         "preview": storable(message.preview),
         "color": message.color,

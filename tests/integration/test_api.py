@@ -19,6 +19,7 @@ from tests.support.consuming import TestConsumer, send
 from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
 from tests.support.ports import closed_port
+from tests.support.samples import s3_notifications
 from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
 
@@ -51,6 +52,25 @@ def test_messages_are_listed_newest_first_with_the_time_between_them(
     assert [message["preview"] for message in found] == ["second", "first"]
     assert [message["since_previous_seconds"] for message in found] == [1.5, None]
     assert found[0]["time"] == "2026-01-31T12:00:01.500000Z"
+
+
+def test_an_event_of_long_ago_counts_from_when_it_was_sent(viewer: FlaskClient, store: Store) -> None:
+    long_ago = datetime(2017, 4, 5, 17, 31, tzinfo=UTC)
+    seqs = store.add([arrival("new"), arrival("a replay", event_time=long_ago)])
+
+    [replay, _] = viewer.get("/api/messages").json["messages"]  # type: ignore[index]
+    stats = viewer.get("/api/stats").json
+
+    assert replay["event_time"] == "2017-04-05T17:31:00.000000Z"
+    assert replay["time"] > "2026"
+    assert 0 <= replay["latency_seconds"] < 10
+    assert abs(replay["since_previous_seconds"]) < 10
+    assert stats is not None
+    assert stats["now"]["p99"] < 10
+    assert previews(viewer, "?q=after:1m") == ["a replay", "new"]
+    whole = viewer.get(f"/api/messages/{seqs[1]}").json
+    assert whole is not None
+    assert (whole["time"], whole["event_time"]) == (replay["time"], replay["event_time"])
 
 
 def test_a_list_is_paged_by_cursor_in_both_directions(viewer: FlaskClient, store: Store) -> None:
@@ -113,6 +133,30 @@ def test_a_message_is_read_whole(viewer: FlaskClient, store: Store) -> None:
     assert json.loads(whole["body"])["data"] == whole["data"]
     assert whole["attributes"] == {"tenant": "acme"}
     assert whole["deliveries"][0]["receive_count"] == 1
+
+
+def test_binary_data_is_told_from_text(viewer: FlaskClient, store: Store) -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
+    png, text = "iVBORw0KGgoA", "U3RyYcOfZQ=="
+    seqs = store.add(
+        [raw_arrival(json.dumps({**event, "id": data, "data_base64": data})) for data in (png, text)]
+    )
+
+    binary, readable = (viewer.get(f"/api/messages/{seq}").json for seq in seqs)
+
+    assert binary is not None
+    assert (binary["data"], binary["data_base64"], binary["preview"]) == (None, png, "9 bytes")
+    assert readable is not None
+    assert (readable["data"], readable["data_base64"], readable["preview"]) == ("Straße", None, "Straße")
+
+
+def test_the_words_of_a_title_are_found(viewer: FlaskClient, store: Store) -> None:
+    store.add([raw_arrival(sample.body) for sample in s3_notifications(datetime.now(UTC))])
+
+    assert previews(viewer, "?q=ObjectCreated cat type:s3:*") == ["S3 ObjectCreated: photos/cat 1.jpg"]
+    assert previews(viewer, "?q=source:arn:aws:s3:::photos-of-cats 2 more") == [
+        "S3 ObjectRemoved: old/0.jpg and 2 more"
+    ]
 
 
 def test_a_message_is_read_with_every_delivery_and_what_it_came_to(

@@ -1,16 +1,54 @@
 """What really flows through SNS and SQS, as it is stored."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from unittest.mock import Mock
+
+from consumer.handler import StoreHandler, one_by_one
 from tests.support.consuming import TestConsumer
 from tests.support.emulators import Names
-from tests.support.samples import publish_samples
+from tests.support.samples import cloudevents, publish, samples
 from tests.support.stores import Store
+from tests.support.waiting import wait_for
 
 
 def test_every_sample_is_stored_at_the_first_try_exactly_as_it_was_published(
     names: Names, store: Store
 ) -> None:
-    published = publish_samples(names.topic)
+    published = samples()
+    publish(names.topic, published)
     outcome = TestConsumer(names, store).take(len(published))
 
     assert outcome.failed == []
     assert sorted(one.body for one in store.read(limit=100, after=0)) == sorted(one.body for one in published)
+
+
+def test_a_cloudevent_in_binary_mode_is_one_message_however_often_it_is_sent(
+    names: Names, store: Store
+) -> None:
+    samples = [one for one in cloudevents(datetime.now(UTC)) if one.name == "CloudEvent in binary mode"]
+
+    for _ in range(2):
+        publish(names.topic, samples)
+    TestConsumer(names, store).take(2)
+
+    [message] = store.find(limit=10)
+    assert (message.type, message.source, message.status) == ("shop.order", "/shop/checkout", "duplicate")
+    assert message.id == samples[0].attributes["ce-id"]
+
+
+def test_a_dead_letter_in_binary_mode_stays_the_same_message_when_it_is_redriven(
+    create: Callable[..., Names], store: Store
+) -> None:
+    names = create("ministack", MAX_RECEIVE_COUNT="1")
+    samples = [one for one in cloudevents(datetime.now(UTC)) if one.name == "CloudEvent in binary mode"]
+    publish(names.topic, samples)
+    failing = TestConsumer(names, store, StoreHandler(store), one_by_one(Mock(side_effect=ValueError)))
+    failing.take(1)
+    wait_for(lambda: (failing.poller.poll_once(), failing.dead())[1] == 1, what="the dead letter")
+
+    failing.dead_letters.redrive()
+    TestConsumer(names, store).take(1)
+
+    [message] = store.find(limit=10)
+    assert (message.id, message.status) == (samples[0].attributes["ce-id"], "retried")

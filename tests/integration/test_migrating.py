@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -208,3 +209,16 @@ def test_a_consumer_waits_for_a_schema_that_it_does_not_know(
 def test_no_two_migrations_have_the_same_number() -> None:
     versions = [one.version for one in MIGRATIONS]
     assert versions == sorted(set(versions))
+
+
+def test_a_migrated_message_counts_from_when_sqs_took_it(old_store: Store) -> None:
+    old_store.create_schema()
+
+    first, *_, last = old_store.find(limit=50)[::-1]
+    whole = old_store.get(first.seq)
+
+    assert whole is not None
+    assert (first.time, first.event_time) == (whole.sent_at, datetime(2026, 11, 20, 9, tzinfo=UTC))
+    assert last.time == old_store.get(last.seq).sent_at  # type: ignore[union-attr]
+    [letter] = FailureRecords(old_store).dead_letters()
+    assert letter.time == min(one.sent_at for one in FailureRecords(old_store).deliveries(7))

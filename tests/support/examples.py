@@ -17,19 +17,20 @@ def arrival(
     type: str = "test.message",  # noqa: A002 - CloudEvents' word
     source: str = "/tests",
     time: datetime | None = None,
+    event_time: datetime | None = None,
     attributes: Mapping[str, str] | None = None,
     receive_count: int = 1,
     id: str | None = None,  # noqa: A002 - CloudEvents' word
     queue: str = QUEUE,
 ) -> Delivery:
-    """Return the delivery of a message that is published now, or at `time`."""
-    now = datetime.now(UTC)
+    """Return the delivery of a message that is sent now, or at `time`; it states this or `event_time`."""
+    now = time or datetime.now(UTC)
     event = {
         "specversion": "1.0",
         "id": id or uuid.uuid4().hex,
         "source": source,
         "type": type,
-        "time": (time or now).isoformat(),
+        "time": (event_time or now).isoformat(),
         "data": data,
     }
     return raw_arrival(
@@ -53,14 +54,19 @@ def raw_arrival(
     now = time or datetime.now(UTC)
     message_id = str(uuid.uuid4())
     return Delivery(
-        message=message_from_body(body, text_id=message_id, text_source="/sqs/tests", published=now),
+        message=message_from_body(
+            body,
+            text_id=message_id,
+            text_source="/sqs/tests",
+            published=now,
+            attributes=attributes or {},
+        ),
         queue=queue,
         message_id=message_id,
         receipt_handle="handle",
         receive_count=receive_count,
         sent_at=now,
         received_at=now,
-        attributes=attributes or {},
     )
 
 

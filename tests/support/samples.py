@@ -9,7 +9,7 @@ import gzip
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -521,23 +521,23 @@ def _milliseconds(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def publish_samples(topic_name: str) -> list[Sample]:
-    """Publish the collection to the topic; return it. Raises what boto3 raises."""
+def publish(topic_name: str, collection: Iterable[Sample]) -> None:
+    """Publish these to the topic. Raises what boto3 raises."""
     sns = sns_client()
     arn = Topic(sns, topic_name).arn
-    collection = samples()
     for sample in collection:
         attributes = {name: _as_attribute(value) for name, value in sample.attributes.items()}
         subject: Any = {"Subject": sample.subject} if sample.subject else {}
         sns.publish(TopicArn=arn, Message=sample.body, MessageAttributes=attributes, **subject)
-    return collection
 
 
 def main() -> None:
     """Publish to the emulator of `make run`, or to where AWS_ENDPOINT_URL leads."""
     for name, value in aws_environment(int(os.environ.get("AWS_PORT", "4566"))).items():
         os.environ.setdefault(name, value)
-    for sample in publish_samples(os.environ.get("TOPIC_NAME", "broadcasts")):
+    collection = samples()
+    publish(os.environ.get("TOPIC_NAME", "broadcasts"), collection)
+    for sample in collection:
         print(f"{len(sample.body.encode()):>8,} B  {sample.name}")
 
 

@@ -1,12 +1,17 @@
 """What is published and what arrives, as messages."""
 
+import base64
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from pipeline.message import (
+    BATCH,
     GREETING,
+    NO_ATTRIBUTES,
     TEXT,
     Message,
     NotACloudEvent,
@@ -14,14 +19,16 @@ from pipeline.message import (
     message_from_body,
     message_from_event,
     new_message,
-    read_data,
+    read_stored,
 )
 
 SENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def taken(body: str) -> Message:
-    return message_from_body(body, text_id="sqs-id", text_source="/sqs/queue", published=SENT)
+def taken(body: str, attributes: Mapping[str, str] = NO_ATTRIBUTES) -> Message:
+    return message_from_body(
+        body, text_id="sqs-id", text_source="/sqs/queue", published=SENT, attributes=attributes
+    )
 
 
 def test_a_new_message_is_a_cloudevent_with_a_time_in_microseconds() -> None:
@@ -41,7 +48,8 @@ def test_a_message_survives_the_way_through_its_body() -> None:
 
     again = taken(message.body)
 
-    assert again == message
+    assert again == replace(message, time=SENT)
+    assert again.event_time == message.time
     assert (again.preview, again.sequence, again.color) == ("ünï", 7, "#7cc4ff")
 
 
@@ -86,17 +94,17 @@ def test_what_a_cloudevent_must_have_is_named_when_it_is_missing(missing: str) -
 
 
 @pytest.mark.parametrize("time", [None, 5, "yesterday", "2026-01-31T12:00:00", "0001-01-01T00:00:00+14:00"])
-def test_a_time_that_is_none_gives_way_to_when_it_was_sent(time: object) -> None:
+def test_an_event_time_that_is_none_is_left_out(time: object) -> None:
     event = {"specversion": "1.0", "id": "i", "source": "s", "type": "t", "time": time}
 
-    assert message_from_event(event, SENT).time == SENT
+    assert message_from_event(event, SENT).event_time is None
 
 
 @pytest.mark.parametrize("time", ["2026-01-31T13:30:00.5+01:30", "2026-01-31T12:00:00.500000Z"])
 def test_times_are_taken_in_utc(time: str) -> None:
     event = {"specversion": "1.0", "id": "i", "source": "s", "type": "t", "time": time}
 
-    assert message_from_event(event, SENT).time == SENT + timedelta(seconds=0.5)
+    assert message_from_event(event, SENT).event_time == SENT + timedelta(seconds=0.5)
 
 
 def test_source_and_id_together_are_the_identity() -> None:
@@ -126,12 +134,138 @@ def test_color_and_sequence_are_only_taken_where_they_are_that(
 
 
 def test_data_is_read_back_from_the_stored_body() -> None:
-    assert read_data(new_message("/s", "t", {"text": "hi"}).body) == {"text": "hi"}
-    assert read_data("not json") == "not json"
-    assert read_data("[1]") == [1]
+    assert read_stored(new_message("/s", "t", {"text": "hi"}).body, {}).data == {"text": "hi"}
+    assert read_stored("not json", {}).data == "not json"
+    assert read_stored("[1]", {}).data == [1]
 
 
 def test_only_what_names_itself_has_an_identity_of_its_own() -> None:
     assert has_own_identity(new_message("/s", "t", {}).body)
     assert not has_own_identity("hi")
     assert not has_own_identity('{"specversion": "1.0"}')
+
+
+# ---- times
+
+
+def event(**members: object) -> str:
+    return json.dumps({"specversion": "1.0", "id": "i", "source": "/s", "type": "t", **members})
+
+
+def enveloped(message: str, **members: object) -> str:
+    envelope = {"Type": "Notification", "MessageId": "sns-id", "TopicArn": "arn:aws:sns:x:y:z"}
+    return json.dumps({**envelope, "Message": message, **members})
+
+
+def test_a_message_counts_from_when_sqs_took_it_however_old_its_event_is() -> None:
+    message = taken(event(time="2017-04-05T17:31:00Z"))
+
+    assert message.time == SENT
+    assert message.event_time == datetime(2017, 4, 5, 17, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "time"),
+    [
+        ("2026-01-31T11:59:59.500Z", SENT - timedelta(seconds=0.5)),
+        ("2026-01-20T12:00:00.000Z", SENT - timedelta(days=11)),  # SNS kept trying to deliver it
+        ("2017-04-05T17:31:00.000Z", SENT),
+        ("2026-01-31T12:00:01.000Z", SENT),
+        ("yesterday", SENT),
+        (None, SENT),
+    ],
+)
+def test_an_envelope_tells_when_sns_took_it_if_that_can_be_true(timestamp: object, time: datetime) -> None:
+    assert taken(enveloped("hi", Timestamp=timestamp)).time == time
+
+
+# ---- CloudEvents in other modes
+
+
+BINARY_MODE = {"specversion": "1.0", "id": "A-1", "source": "/shop", "type": "shop.order"}
+
+
+@pytest.mark.parametrize("prefix", ["ce-", "ce_", "Ce-"])
+@pytest.mark.parametrize("is_enveloped", [False, True])
+def test_a_cloudevent_in_binary_mode_is_read_from_the_message_attributes(
+    prefix: str, is_enveloped: bool
+) -> None:
+    attributes = {f"{prefix}{name}": value for name, value in BINARY_MODE.items()}
+    attributes |= {f"{prefix}time": "2026-01-31T11:00:00Z", "tenant": "acme"}
+    body = '{"order": 12345678901234567890}'
+    if is_enveloped:
+        typed = {name: {"Type": "String", "Value": value} for name, value in attributes.items()}
+        message = taken(enveloped(body, MessageAttributes=typed))
+    else:
+        message = taken(body, attributes)
+
+    assert (message.source, message.id, message.type) == ("/shop", "A-1", "shop.order")
+    assert message.event_time == SENT - timedelta(hours=1)
+    assert message.body == body
+    assert message.data == {"order": 12345678901234567890}
+    assert message.attributes == attributes
+    assert read_stored(message.body, message.attributes).data == message.data
+
+
+@pytest.mark.parametrize("missing", list(BINARY_MODE))
+def test_attributes_that_lack_what_a_cloudevent_must_have_are_only_attributes(missing: str) -> None:
+    attributes = {f"ce-{name}": value for name, value in BINARY_MODE.items() if name != missing}
+
+    assert taken("hi", attributes).type == TEXT
+
+
+def test_the_data_of_a_cloudevent_in_binary_mode_is_what_its_content_type_says() -> None:
+    attributes = {f"ce-{name}": value for name, value in BINARY_MODE.items()}
+
+    assert taken("42", {**attributes, "Content-Type": "text/plain"}).data == "42"
+    assert taken("42", {**attributes, "content-type": "application/vnd.shop+json; charset=utf-8"}).data == 42
+    assert taken("42", attributes).data == 42
+
+
+def test_a_batch_of_cloudevents_stays_one_message_that_says_how_many() -> None:
+    events = [json.loads(event(id=name, type=type_)) for name, type_ in (("1", "a"), ("2", "b"), ("3", "a"))]
+
+    message = taken(json.dumps(events))
+
+    assert (message.type, message.source, message.id) == (BATCH, "/s", "sqs-id")
+    assert message.preview == "3 CloudEvents: a, b"
+    assert message.data == events
+
+
+@pytest.mark.parametrize("body", ["[]", '[{"specversion": "1.0"}]', f"[{event()}, 1]"])
+def test_a_list_of_anything_else_is_no_batch(body: str) -> None:
+    assert taken(body).type == TEXT
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "data", "preview"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "image/png", b"\x89PNG\r\n\x1a\n", "8 bytes of image/png"),
+        (b"\x0a\x01\x00", None, b"\x0a\x01\x00", "3 bytes"),
+        ("Straße".encode(), "text/plain", "Straße", "Straße"),
+        (b'{"text": "hi"}', "application/json", {"text": "hi"}, "hi"),
+        (b'{"text": "hi"}', "text/plain", '{"text": "hi"}', '{"text": "hi"}'),
+    ],
+)
+def test_data_in_base64_is_bytes_unless_it_is_text(
+    content: bytes, content_type: str | None, data: object, preview: str
+) -> None:
+    message = taken(event(data_base64=base64.b64encode(content).decode(), datacontenttype=content_type))
+
+    assert (message.data, message.preview) == (data, preview)
+
+
+@pytest.mark.parametrize("wrong", ["not base64", "QQ", 5, None, ["QQ=="]])
+def test_data_that_is_no_base64_stays_as_it_is(wrong: object) -> None:
+    assert taken(event(data_base64=wrong)).data == wrong
+
+
+def test_the_subject_of_a_cloudevent_is_its_title_unless_its_data_holds_a_text() -> None:
+    assert taken(event(subject="orders/A-1", data={"order": 1})).preview == "orders/A-1"
+    assert taken(event(subject="orders/A-1", data={"text": "two lamps"})).preview == "two lamps"
+
+
+def test_the_subject_of_a_notification_is_the_title_of_what_has_no_other() -> None:
+    assert taken(enveloped('{"a": 1}', Subject="AWS Budgets: shop")).preview == "AWS Budgets: shop"
+    assert taken(enveloped(event(data={"text": "hi"}), Subject="A")).preview == "hi"
+    assert taken(enveloped(event(subject="B", data={}), Subject="A")).preview == "B"

@@ -22,14 +22,15 @@ SUMMARY: Json = {
     "source": "/shop",
     "id": "A-1",
     "type": "shop.order",
-    "time": "2026-01-31T12:00:00.000000Z",
+    "time": "2026-01-31T12:00:00.004000Z",
+    "event_time": "2026-01-31T12:00:00.000000Z",
     "preview": "two lamps",
     "color": None,
     "sequence": None,
     "size": 143,
     "receive_count": 1,
     "stored_at": "2026-01-31T12:00:00.021000Z",
-    "latency_seconds": 0.021,
+    "latency_seconds": 0.017,
     "since_previous_seconds": 4.2,
     "tries": 1,
     "status": None,
@@ -55,7 +56,13 @@ STORING: Json = {
     "received_at": "2026-01-31T12:00:00.012000Z",
     "stored_at": "2026-01-31T12:00:00.021000Z",
 }
-WHOLE: Json = {**SUMMARY, "data": EVENT["data"], "body": EVENT_TEXT, "attributes": ATTRIBUTES}
+WHOLE: Json = {
+    **SUMMARY,
+    "data": EVENT["data"],
+    "data_base64": None,
+    "body": EVENT_TEXT,
+    "attributes": ATTRIBUTES,
+}
 EXPORTED: Json = {**WHOLE, "deliveries": [STORING]}
 MESSAGE_DETAIL: Json = {
     **WHOLE,
@@ -66,9 +73,10 @@ MESSAGE_DETAIL: Json = {
 }
 NDJSON = json.dumps(EXPORTED) + "\n"
 CSV = (
-    "seq,time,type,source,id,preview,size,receive_count,stored_at,latency_seconds,since_previous_seconds,"
+    "seq,time,event_time,type,source,id,preview,size,receive_count,stored_at,latency_seconds,since_previous_seconds,"
     "attributes,body\n"
-    "1034,2026-01-31T12:00:00.000000Z,shop.order,/shop,A-1,two lamps,143,1,2026-01-31T12:00:00.021000Z,0.021,"
+    "1034,2026-01-31T12:00:00.004000Z,2026-01-31T12:00:00.000000Z,shop.order,/shop,A-1,two lamps,143,1,"
+    "2026-01-31T12:00:00.021000Z,0.017,"
     '4.2,"{""tenant"": ""acme""}","{""specversion"": …}"\n'
 )
 STREAM = (

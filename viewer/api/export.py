@@ -29,6 +29,7 @@ FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 CSV_COLUMNS = (
     "seq",
     "time",
+    "event_time",
     "type",
     "source",
     "id",

@@ -82,8 +82,8 @@ class SearchQuery(Parameters):
     )
     source: str | Absent = Field(None, description="exactly this source")
     type: str | Absent = Field(None, description="exactly this type")
-    since: Time | Absent = Field(None, description="published at this time or later")
-    until: Time | Absent = Field(None, description="published before this time")
+    since: Time | Absent = Field(None, description="sent at this time or later")
+    until: Time | Absent = Field(None, description="sent before this time")
 
     @property
     def search(self) -> Search:
@@ -139,16 +139,19 @@ class MessageSummary:
     source: str
     id: str
     type: str
-    time: Annotated[datetime, Field(description="when it was published, by the clock of its publisher")]
-    preview: Annotated[str, Field(description="the first characters of its text")]
+    time: Annotated[datetime, Field(description="when SNS or SQS took it")]
+    event_time: Annotated[datetime | None, Field(description="the time that it states itself")]
+    preview: Annotated[
+        str, Field(description="the first characters of its text, or what happened according to its format")
+    ]
     color: Annotated[Color | None, Field(description="`color` in its data")]
     sequence: Annotated[int | None, Field(description="`sequence` in its data")]
     size: Annotated[Count, Field(description="bytes")]
     receive_count: Annotated[Count, Field(description="of the delivery that stored it")]
     stored_at: datetime
-    latency_seconds: Annotated[float, Field(description="from published to stored")]
+    latency_seconds: Annotated[float, Field(description="from `time` to stored")]
     since_previous_seconds: Annotated[
-        float | None, Field(description="since the message before it was published; may be negative")
+        float | None, Field(description="since `time` of the message stored before it; may be negative")
     ]
     tries: Annotated[Count, Field(description="how often it was received")]
     status: Annotated[Status | None, Field(description="null: it succeeded at the first try")]
@@ -177,7 +180,8 @@ class StoringDelivery:
 class WholeMessage(MessageSummary):
     """A message with its payload."""
 
-    data: Annotated[Any, Field(description="its payload, as JSON or as text")]
+    data: Annotated[Any, Field(description="its payload, as JSON or as text; null if it is binary")]
+    data_base64: Annotated[str | None, Field(description="its payload in base64 if it is binary")]
     body: Annotated[str, Field(description="as it was published")]
     attributes: dict[str, str]
 

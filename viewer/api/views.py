@@ -1,12 +1,13 @@
 """Views: what the API and the page show of messages. Nothing else makes these, and all of it is masked."""
 
+import base64
 import functools
 from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from pipeline.message import read_copy_of, read_data
+from pipeline.message import read_stored
 from pipeline.store.dead_letters import DeadLetter as StoredDeadLetter
 from pipeline.store.dead_letters import Outcome, PastDelivery, WholeDeadLetter
 from pipeline.store.reader import Facets, StoredMessage, Summary
@@ -58,7 +59,7 @@ class Views:
         """Return a line of an export."""
         shown = self._mask.whole(message)
         stored = [_view(StoringDelivery, message)]
-        return _view(ExportedMessage, shown, data=read_data(shown.body), deliveries=stored)
+        return _view(ExportedMessage, shown, **_payload(shown), deliveries=stored)
 
     def body(self, message: StoredMessage) -> str:
         """Return a message as it was published."""
@@ -76,7 +77,7 @@ class Views:
         return _view(
             MessageDetail,
             shown,
-            data=read_data(shown.body),
+            **_payload(shown),
             deliveries=[_view(Delivery, self._mask.delivery(one)) for one in deliveries],
             outcomes=outcomes,
             copy_of=links.copy_of,
@@ -84,10 +85,13 @@ class Views:
         )
 
     def copy_of(self, message: StoredMessage | WholeDeadLetter) -> str | None:
-        """Return which message this one is a copy of: source and id, as `read_copy_of` does."""
-        if isinstance(message, StoredMessage):
-            return read_copy_of(self._mask.whole(message).body)
-        return read_copy_of(self._mask.whole_letter(message).body)
+        """Return which message this one is a copy of: source and id, as in COPY_OF."""
+        shown = (
+            self._mask.whole(message)
+            if isinstance(message, StoredMessage)
+            else self._mask.whole_letter(message)
+        )
+        return read_stored(shown.body, shown.attributes).copy_of
 
     def facets(self, facets: Facets) -> dict[str, list[FacetValue]]:
         """Return how often each value occurs, by the names that a search uses."""
@@ -111,6 +115,13 @@ class Views:
         shown = self._mask.waiting(message)
         size = len(shown.body.encode("utf-8", "surrogatepass"))
         return _view(WaitingMessage, shown, body=shown.body[:MAX_WAITING_BODY], size=size)
+
+
+def _payload(shown: StoredMessage) -> dict[str, Any]:
+    data = read_stored(shown.body, shown.attributes).data
+    if isinstance(data, bytes):
+        return {"data": None, "data_base64": base64.b64encode(data).decode()}
+    return {"data": data, "data_base64": None}
 
 
 def _view(view: type[View], source: object, **more: Any) -> View:

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from pydantic import Field
 
 from pipeline.aws import MAX_BATCH, queue_url
-from pipeline.message import ORIGINAL_ID, has_own_identity
+from pipeline.message import ORIGINAL_ID, attribute_text, has_own_identity
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
 from viewer.aws.fetching import FetchError
@@ -337,6 +337,7 @@ def _attributes(raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDe
             kept["BinaryValue"] = value["BinaryValue"]
         else:
             kept["StringValue"] = value["StringValue"]
-    if not has_own_identity(raw["Body"]) and len(attributes) < MAX_ATTRIBUTES:
+    texts = {name: attribute_text(value) for name, value in raw.get("MessageAttributes", {}).items()}
+    if not has_own_identity(raw["Body"], texts) and len(attributes) < MAX_ATTRIBUTES:
         attributes.setdefault(ORIGINAL_ID, {"DataType": "String", "StringValue": raw["MessageId"]})
     return attributes

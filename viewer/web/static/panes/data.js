@@ -3,7 +3,7 @@
 import { element } from "../core/dom.js";
 import { size } from "../core/format.js";
 import { dataOf, decode, parse } from "../core/json.js";
-import { hexButton } from "./hex.js";
+import { fromBase64, hex, hexButton } from "./hex.js";
 import { drawJson } from "./json_tree.js";
 
 export const MAX_SHOWN = 256 * 1024; // characters at once, until the reader asks for all
@@ -28,6 +28,7 @@ function cutNote(message, showAll) {
 }
 
 function drawText(message, text, cut, pick) {
+  if (message.data_base64) return [hex(fromBase64(message.data_base64))];
   const root = parse(text, cut);
   if (!root) return [plainText(text), hexButton(message.body)];
   const data = dataOf(root);

@@ -7,13 +7,16 @@ const BYTES_IN_LINE = 16;
 
 // A button that is replaced by the bytes.
 export function hexButton(text) {
-  const show = () => button.replaceWith(hex(text));
+  const show = () => button.replaceWith(hex(new TextEncoder().encode(text)));
   const button = element("button", { class: "plain", click: show }, "show as hex");
   return button;
 }
 
-function hex(text) {
-  const bytes = new TextEncoder().encode(text).slice(0, MAX_BYTES);
+export const fromBase64 = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+
+// The first bytes, with the characters that they stand for.
+export function hex(content) {
+  const bytes = content.slice(0, MAX_BYTES);
   const lines = [];
   for (let at = 0; at < bytes.length; at += BYTES_IN_LINE) {
     lines.push(line(at, Array.from(bytes.slice(at, at + BYTES_IN_LINE))));

@@ -17,7 +17,7 @@ function stepsOf(message) {
   const steps = [...deliverySteps(message), ...outcomeSteps(message)].filter(({ time }) => time);
   // As text, because a Date has no microseconds.
   steps.sort((one, other) => (one.time > other.time) - (one.time < other.time));
-  const published = { name: "published", time: message.time, note: "publisher's clock" };
+  const published = { name: "published", time: message.time, note: "taken by SNS or SQS" };
   return [published, ...steps].map((step) => ({ ...step, at: Date.parse(step.time) }));
 }
 
@@ -67,10 +67,11 @@ function item(step, before) {
   );
 }
 
-function summary({ latency_seconds: latency, since_previous_seconds: since }) {
+function summary({ latency_seconds: latency, since_previous_seconds: since, event_time: stated }) {
   const place =
     since === null ? "The first message stored." : `${duration(since, "+")} after the previous message.`;
-  return `Latency: ${duration(latency)}. ${place}`;
+  const own = stated ? ` The event states the time ${stated}.` : "";
+  return `Latency: ${duration(latency)}. ${place}${own}`;
 }
 
 function bar(steps) {
