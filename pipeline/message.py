@@ -9,9 +9,10 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -23,14 +24,22 @@ GREETING = "fanout.greeting"
 TEXT = "fanout.text"
 BATCH = "cloudevents.batch"
 
-# Message attribute in which a redrive sends the id of a text, to which SQS would otherwise give a new one.
+# Message attribute in which a redrive sends the id of a text, to which SQS gives a new one. It only says
+# which of the texts that a redrive sent this is: see pipeline/store/redrives.py.
 ORIGINAL_ID = "fanout-original-id"
+MAX_ATTRIBUTES = 10  # "SendMessage", AWS
+# In characters: a longer text with this attribute may be too large for its queue.
+MAX_LENGTH_WITH_ORIGINAL_ID = 60_000
 
 # CloudEvents attribute of a copy: source and id of its original, separated by a space.
 COPY_OF = "fanoutcopyof"
 
 PREVIEW_LENGTH = 200
 MAX_BIGINT = 2**63 - 1
+# What nests deeper is read as text: no two parsers agree on how deep JSON may be, and Python's limit depends
+# on its version and on who calls it.
+MAX_DEPTH = 200
+MAX_DIGITS = 4300  # a longer integer is read as text ("Integer string conversion length limitation", Python)
 # SNS tries to deliver to a queue for so long ("Amazon SNS message delivery retries").
 SNS_RETRY_PERIOD = timedelta(days=23)
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
@@ -51,8 +60,8 @@ class Message:
     """A message. `source` and `id` together identify it (CloudEvents, "id").
 
     `time` is when SNS or SQS took it, in UTC; `event_time` is the time that it states itself, or None. `body`
-    is the text exactly as published, `data` its payload: parsed JSON, text, or bytes. `title` says in words
-    what happened, if its format tells. `copy_of` names its original (see COPY_OF) if it is a copy.
+    is the text exactly as published, `data` its payload: JSON (see read_json), text, or bytes. `title` says
+    in words what happened, if its format tells. `copy_of` names its original (see COPY_OF) if it is a copy.
     `attributes` are its SNS or SQS message attributes.
     """
 
@@ -71,6 +80,18 @@ class Message:
     def identity(self) -> bytes:
         """A key of 32 bytes: equal for two messages exactly if source and id are equal."""
         return hashlib.sha256(json.dumps([self.source, self.id]).encode()).digest()
+
+    @property
+    def content(self) -> bytes:
+        """A key of 32 bytes: SHA-256 of the body as stored and, in binary mode, of the event's attributes.
+
+        Messages of the same identity are the same message only if their content is equal, too.
+        """
+        text = storable(self.body)
+        event = sorted(
+            one for one in self.attributes.items() if one[0].lower().startswith(_BINARY_MODE_PREFIXES)
+        )
+        return hashlib.sha256((f"{text}\0{json.dumps(event)}" if event else text).encode()).digest()
 
     @property
     def preview(self) -> str:
@@ -100,7 +121,8 @@ class Delivery:
     """One receipt of a message from SQS ("ReceiveMessage", AWS).
 
     `queue` is the name of the queue that delivered it, `message_id` is SQS's, `receipt_handle` is what
-    deletes it, `receive_count` is 1 the first time. `sent_at` is when the queue took it.
+    deletes it, `receive_count` is 1 the first time. `sent_at` is when the queue took it. `unreadable` is why
+    no message could be made of it; then `message` only holds its text.
     """
 
     message: Message
@@ -110,6 +132,7 @@ class Delivery:
     receive_count: int
     sent_at: datetime
     received_at: datetime
+    unreadable: Exception | None = None
 
     @property
     def attributes(self) -> Mapping[str, str]:
@@ -165,10 +188,11 @@ def message_from_body(
 ) -> Message:
     """Return the message of an SQS body: any text, alone or in an SNS notification.
 
-    What has no identity of its own gets `text_source` and `text_id`, or the id in its notification.
-    `published` is when SQS took it, `attributes` are its SQS message attributes.
+    What has no identity of its own gets `text_source` and `text_id`. In a notification it gets the topic and
+    the id in there, never `text_source`: anybody can write a notification that names any id. `published` is
+    when SQS took it, `attributes` are its SQS message attributes.
     """
-    document = _parse_json(body)
+    document = read_json(body)
     if not _is_notification(document):
         return _read(
             body, document, attributes, text_id=text_id, text_source=text_source, published=published
@@ -176,10 +200,10 @@ def message_from_body(
     inner = document["Message"]
     message = _read(
         inner,
-        _parse_json(inner),
+        read_json(inner),
         {**_attributes_in(document), **attributes},
         text_id=document["MessageId"],
-        text_source=text_source,
+        text_source=f"/sns/{document['TopicArn'].rpartition(':')[2]}",
         published=_taken_by_sns(document.get("Timestamp"), published),
     )
     subject = document.get("Subject")
@@ -189,13 +213,31 @@ def message_from_body(
 def read_stored(body: str, attributes: Mapping[str, str]) -> Message:
     """Return what a stored body says: its data, title, event time and original. The rest is stored apart."""
     now = datetime.now(UTC)
-    return _read(body, _parse_json(body), attributes, text_id="", text_source="", published=now)
+    return _read(body, read_json(body), attributes, text_id="", text_source="", published=now)
 
 
 def has_own_identity(body: str, attributes: Mapping[str, str] = NO_ATTRIBUTES) -> bool:
     """Return whether a message contains its identity, so that it stays the same message when sent again."""
     sent = datetime.now(UTC)
     return message_from_body(body, text_id="", text_source="", published=sent, attributes=attributes).id != ""
+
+
+def can_carry_original_id(body: str, attributes: Collection[str]) -> bool:
+    """Return whether a redrive sends this text, with attributes of these names, with an ORIGINAL_ID."""
+    others = [name for name in attributes if name != ORIGINAL_ID]
+    return len(others) < MAX_ATTRIBUTES and len(body) <= MAX_LENGTH_WITH_ORIGINAL_ID
+
+
+def read_json(text: str) -> Any:
+    """Return the value of a JSON text, or None if it is not JSON.
+
+    What every JSON parser can read of it: arrays and objects more than MAX_DEPTH levels deep, integers longer
+    than MAX_DIGITS and floats beyond the range of a double become their text.
+    """
+    try:
+        return _DECODER.decode(_flatten(text))
+    except ValueError:
+        return None
 
 
 def to_json(value: Any) -> str:
@@ -315,7 +357,7 @@ def _decode(data_base64: Any, event: Mapping[str, Any]) -> Any:
         return content
     if _CONTROL.search(text):
         return content
-    document = _parse_json(text) if _is_json_type(event.get("datacontenttype")) else None
+    document = read_json(text) if _is_json_type(event.get("datacontenttype")) else None
     return text if document is None else document
 
 
@@ -338,13 +380,23 @@ def _event_title(event: Mapping[str, Any], data: Any) -> str | None:
 
 
 def _is_notification(document: Any) -> bool:
-    """Return whether this is an envelope of SNS, without raw delivery ("Amazon SNS message formats", AWS)."""
+    """Return whether this is an envelope of SNS, without raw delivery ("Amazon SNS message formats", AWS).
+
+    A document with other members is none: unwrapping would drop them.
+    """
     return (
         isinstance(document, dict)
         and document.get("Type") == "Notification"
-        and "TopicArn" in document
-        and all(isinstance(document.get(name), str) for name in ("Message", "MessageId"))
+        and all(isinstance(document.get(name), str) for name in ("Message", "MessageId", "TopicArn"))
+        and document.keys() <= _NOTIFICATION_MEMBERS
     )
+
+
+_NOTIFICATION_MEMBERS = {
+    *("Type", "MessageId", "TopicArn", "Subject", "Message", "Timestamp", "MessageAttributes"),
+    *("SignatureVersion", "Signature", "SigningCertURL", "SigningCertUrl"),
+    *("UnsubscribeURL", "UnsubscribeUrl", "SequenceNumber"),
+}
 
 
 def _attributes_in(notification: Mapping[str, Any]) -> dict[str, str]:
@@ -367,17 +419,58 @@ def _taken_by_sns(timestamp: Any, taken_by_sqs: datetime) -> datetime:
 
 # ---- JSON
 
+# Brackets; arrays and objects without others in them, as a whole; and strings, so that brackets in them do
+# not count. A string need not end, and nothing backtracks, so that no text is read again and again.
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+_NESTING = re.compile(rf'[\[{{](?:[^\[\]{{}}"]++|{_STRING})*+[\]}}]|[\[\]{{}}]|{_STRING}', re.DOTALL)
 
-def _parse_json(text: str) -> Any:
-    """Return the value, or None if the text is not JSON or nests deeper than Python can parse."""
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        return None
+
+def _flatten(text: str) -> str:
+    """Return JSON in which what nests too deep is a string that holds its text. Raises ValueError."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:  # nearly always
+        return text
+    parts, end = [], 0
+    for begin, stop in _too_deep(text):
+        parts += [text[end:begin], json.dumps(text[begin:stop])]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+def _too_deep(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where arrays and objects below the deepest level begin and end."""
+    depth, begin = 0, 0
+    for token in _NESTING.finditer(text):
+        start, end = token.span()
+        sign = text[start]
+        if sign in "[{" and end - start > 1:
+            if depth == MAX_DEPTH:
+                yield start, end
+        elif sign in "[{":
+            depth += 1
+            if depth == MAX_DEPTH + 1:
+                begin = start
+        elif sign in "]}":
+            depth -= 1
+            if depth == MAX_DEPTH:
+                yield begin, end
+    if depth > MAX_DEPTH:
+        raise ValueError("the end is missing")
+
+
+def _read_integer(text: str) -> int | str:
+    return int(text) if len(text) <= MAX_DIGITS else text
+
+
+def _read_float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_read_integer, parse_float=_read_float, parse_constant=_refuse_constant)
 
 
 def _is_utf8(text: str) -> bool:

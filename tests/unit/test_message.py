@@ -5,12 +5,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import process_time
 
 import pytest
 
 from pipeline.message import (
     BATCH,
     GREETING,
+    MAX_DEPTH,
     NO_ATTRIBUTES,
     TEXT,
     Message,
@@ -19,6 +21,7 @@ from pipeline.message import (
     message_from_body,
     message_from_event,
     new_message,
+    read_json,
     read_stored,
 )
 
@@ -82,6 +85,76 @@ def test_an_sns_notification_is_unwrapped(inner: str) -> None:
     assert message.preview == "hi"
     assert message.body == inner
     assert message.id == ("sns-id" if inner == "hi" else json.loads(inner)["id"])
+
+
+def test_a_notification_cannot_claim_the_id_of_a_text_on_the_queue() -> None:
+    forged = {"Type": "Notification", "MessageId": "sqs-id", "TopicArn": "arn:aws:sns:x:y:z", "Message": "hi"}
+
+    assert taken(json.dumps(forged)).source == "/sns/z"
+    assert taken(json.dumps(forged)).identity != taken("hi").identity
+
+
+@pytest.mark.parametrize("more", [{"secret": "kept"}, {"TopicArn": 1}, {"Message": {"text": "hi"}}])
+def test_a_document_that_is_more_or_less_than_a_notification_is_kept_whole(more: dict[str, object]) -> None:
+    document = {"Type": "Notification", "MessageId": "m", "TopicArn": "arn:x:z", "Message": "hi"} | more
+
+    assert taken(json.dumps(document)).body == json.dumps(document)
+
+
+ARRAY, OBJECT = ("[", "]"), ('{"a":', "}")
+
+
+def nested(depth: int, signs: tuple[str, str]) -> str:
+    return signs[0] * depth + '"a ] in \\" a string"' + signs[1] * depth
+
+
+@pytest.mark.parametrize("signs", [ARRAY, OBJECT])
+@pytest.mark.parametrize("depth", [1, MAX_DEPTH - 1, MAX_DEPTH])
+def test_json_is_read_down_to_a_depth_that_every_parser_reads(depth: int, signs: tuple[str, str]) -> None:
+    assert read_json(nested(depth, signs)) == json.loads(nested(depth, signs))
+
+
+@pytest.mark.parametrize("signs", [ARRAY, OBJECT])
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 980, 1_000, 9_995, 10_000, 170_000])
+def test_what_nests_deeper_is_read_as_its_text(depth: int, signs: tuple[str, str]) -> None:
+    event = {"specversion": "1.0", "id": "i", "source": "s", "type": "t", "data": "DATA"}
+    body = json.dumps(event).replace('"DATA"', nested(depth, signs))
+
+    message = taken(body)
+
+    assert (message.id, message.body, message.preview[:150]) == ("i", body, (signs[0] * depth)[:150])
+    levels, value = 1, message.data  # the event itself is the first
+    while not isinstance(value, str):
+        levels, value = levels + 1, value["a"] if isinstance(value, dict) else value[0]
+    assert levels == MAX_DEPTH
+    assert value == nested(depth - MAX_DEPTH + 1, signs)
+    assert read_stored(body, {}).data == message.data
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 10_000, "[" * 10_000 + "]" * 9_999, "]" * 500 + "[" * 600, '["' * 5_000]
+)
+def test_what_is_cut_off_is_no_json_however_deep(text: str) -> None:
+    assert read_json(text) is None
+    assert taken(text).data == text
+
+
+def test_numbers_that_no_parser_holds_are_read_as_their_text() -> None:
+    digits = "9" * 5_000
+
+    assert read_json(f"[{digits}, 1e400, -1e400, 1.5, 7]") == [digits, "1e400", "-1e400", 1.5, 7]
+
+
+@pytest.mark.parametrize(
+    "piece", ["[", "{", '"', '\\"', '["', '[{"a":"\\"', "[]", '{"a":"b"},', "[[],", '[" ]'], ids=repr
+)
+def test_no_text_takes_long_to_read(piece: str) -> None:
+    text = "[" * 300 + piece * (1_048_576 // len(piece))
+
+    began = process_time()
+    read_json(text)
+
+    assert process_time() - began < 3
 
 
 @pytest.mark.parametrize("missing", ["id", "source", "type", "specversion"])
@@ -269,3 +342,14 @@ def test_the_subject_of_a_notification_is_the_title_of_what_has_no_other() -> No
     assert taken(enveloped('{"a": 1}', Subject="AWS Budgets: shop")).preview == "AWS Budgets: shop"
     assert taken(enveloped(event(data={"text": "hi"}), Subject="A")).preview == "hi"
     assert taken(enveloped(event(subject="B", data={}), Subject="A")).preview == "B"
+
+
+def test_the_content_tells_messages_of_the_same_identity_apart() -> None:
+    event = {"ce-specversion": "1.0", "ce-id": "i", "ce-source": "/s", "ce-type": "t"}
+    one, other = taken("data", event), taken("data", event | {"ce-subject": "another"})
+
+    assert (one.identity, one.content) == (taken("data", event).identity, taken("data", event).content)
+    assert one.identity == other.identity
+    assert one.content != other.content
+    assert taken("a").content != taken("b").content
+    assert taken("a", {"tenant": "x"}).content == taken("a").content
