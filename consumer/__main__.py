@@ -22,6 +22,7 @@ from pipeline.stopping import Stopped, stop_on_signals
 from pipeline.store.failures import FailureLog
 from pipeline.store.faults import FaultShare
 from pipeline.store.migrate import check_schema, migrate, open_database
+from pipeline.store.redrives import Redrives
 from pipeline.store.writer import Writer
 
 PROBE_TIMEOUT_SECONDS = 2
@@ -56,10 +57,12 @@ def main() -> None:
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
 
+    failures, redrives = FailureLog(database), Redrives(database)
     context = PollerContext(
         queue=queue,
         handlers=handlers,
-        failures=FailureLog(database),
+        failures=failures,
+        redrives=redrives,
         keeper=VisibilityKeeper(queue),
         health=health,
         stop=stop,
@@ -78,7 +81,10 @@ def main() -> None:
         return
     pollers = [Poller(f"poller-{number}", context) for number in range(1, settings.pollers + 1)]
     threads = {poller: _start(poller.name, poller.run) for poller in pollers}
-    _start("maintenance", maintain_until_stopped, writer, settings.retention_messages, stop)
+    _start(
+        "maintenance",
+        *(maintain_until_stopped, writer, failures, redrives, settings.retention_messages, stop),
+    )
     if faults:
         _start("faults", faults.follow, FaultShare(database))
     drained = threading.Event()

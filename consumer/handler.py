@@ -2,8 +2,9 @@
 
 A handler is a callable that takes a sequence of deliveries and returns those that failed, as a mapping from
 their index in the sequence to the exception. None or an empty mapping means that all succeeded. A handler
-that raises fails all of them. If it raises `Unavailable`, because something it depends on is away, none fails
-and the same batch is handled again until it succeeds.
+that raises is called again with each of them alone: those fail for which it raises again. If it raises
+`Unavailable`, because something it depends on is away, none fails and the same batch is handled again until
+it succeeds.
 
 SQS delivers at least once, so a handler may receive a message twice, and repeating it must be harmless. An
 attribute `batch_size` of the callable limits how many deliveries it receives at once.
@@ -16,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
 
-from consumer.metrics import DUPLICATES
+from consumer.metrics import CONFLICTS, DUPLICATES
 from pipeline.message import Delivery
-from pipeline.retry import DATABASE_ERRORS, explain
-from pipeline.store.writer import Writer
+from pipeline.retry import explain, is_outage
+from pipeline.store.writer import Conflict, Writer
 
 Failures = Mapping[int, Exception]
 Handler = Callable[[Sequence[Delivery]], Failures | None]
@@ -63,27 +64,23 @@ def _load(name: str) -> Handler:
 
 
 class StoreHandler:
-    """Stores each message once, a batch in one transaction."""
+    """Stores each message once, a batch at a time."""
 
     def __init__(self, writer: Writer) -> None:
         """Use this writer."""
         self._writer = writer
 
     def __call__(self, deliveries: Sequence[Delivery]) -> Failures:
-        """Store durably; storing a message again changes nothing."""
+        """Store durably; storing a message again changes nothing.
+
+        Raises what the database raises if it refuses one of them for its content: then none is stored.
+        """
         try:
             self._add(deliveries)
         except psycopg.Error as error:
-            if _is_outage(error):
+            if is_outage(error):
                 raise Unavailable(explain(error)) from error
-            # The database refuses one of them for its content. One by one, the others are stored.
-            if len(deliveries) == 1:
-                return {0: error}
-            return {
-                place: failure
-                for place, delivery in enumerate(deliveries)
-                for failure in self([delivery]).values()
-            }
+            raise
         return {}
 
     def _add(self, deliveries: Sequence[Delivery]) -> None:
@@ -91,15 +88,9 @@ class StoreHandler:
             fields = {"message_id": delivery.message.id, "source": delivery.message.source}
             if isinstance(added, int):
                 log.info("stored", extra={**fields, "seq": added})
+            elif isinstance(added, Conflict):
+                CONFLICTS.inc()
+                log.warning("conflict", extra={**fields, "seq": added.seq, "conflict_of": added.of})
             else:
                 DUPLICATES.inc(added == "duplicate")
                 log.info(added, extra={**fields, "receive_count": delivery.receive_count})
-
-
-def _is_outage(error: psycopg.Error) -> bool:
-    """Tell whether the server or the network caused the error, not the statement.
-
-    psycopg counts class 54, "Program Limit Exceeded", as operational, but waiting does not resolve it
-    ("PostgreSQL Error Codes").
-    """
-    return isinstance(error, DATABASE_ERRORS) and not (error.sqlstate or "").startswith("54")

@@ -3,9 +3,11 @@
 import logging
 import threading
 
-from consumer.metrics import PRUNED
+from consumer.metrics import PRUNED, PRUNED_FAILURES
 from pipeline.retry import DATABASE_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
+from pipeline.store.failures import FailureLog
+from pipeline.store.redrives import Redrives
 from pipeline.store.writer import Writer
 
 INTERVAL_SECONDS = 5.0
@@ -13,17 +15,20 @@ INTERVAL_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-def maintain_until_stopped(writer: Writer, keep: int, stop: threading.Event) -> None:
-    """Every few seconds, remove all but the newest `keep` messages and settle the search index."""
+def maintain_until_stopped(
+    writer: Writer, failures: FailureLog, redrives: Redrives, keep: int, stop: threading.Event
+) -> None:
+    """Every few seconds, settle the search index and keep only the newest `keep` messages and failures."""
     database = Dependency("database, for maintenance")
 
-    def maintain() -> int:
+    def maintain() -> tuple[int, int]:
         writer.settle_index()
-        return writer.prune(keep)
+        redrives.prune()
+        return writer.prune(keep), failures.prune(keep)
 
     while not stop.wait(INTERVAL_SECONDS):
         try:
-            removed = retry_until_stopped(
+            messages, failed = retry_until_stopped(
                 maintain,
                 dependency=database,
                 errors=DATABASE_ERRORS,
@@ -35,6 +40,7 @@ def maintain_until_stopped(writer: Writer, keep: int, stop: threading.Event) -> 
         except Exception:
             log.exception("maintenance failed")
             continue
-        if removed:
-            PRUNED.inc(removed)
-            log.info("pruned", extra={"messages": removed, "kept": keep})
+        if messages or failed:
+            PRUNED.inc(messages)
+            PRUNED_FAILURES.inc(failed)
+            log.info("pruned", extra={"messages": messages, "failures": failed, "kept": keep})

@@ -8,9 +8,15 @@ FAILED = Counter("fanout_messages_failed", "Deliveries that a handler failed on"
 DUPLICATES = Counter(
     "fanout_messages_duplicate", "Deliveries of messages that were stored already and had not failed"
 )
+CONFLICTS = Counter(
+    "fanout_messages_conflict", "Messages stored with the identity of another message, but another content"
+)
 DELETED = Counter("fanout_messages_deleted", "Messages deleted from the queue")
 DEAD_LETTERED = Counter("fanout_messages_dead_lettered", "Messages that failed at their last try")
 PRUNED = Counter("fanout_messages_pruned", "Messages removed from the store for RETENTION_MESSAGES")
+PRUNED_FAILURES = Counter(
+    "fanout_failures_pruned", "Failures removed from the store for their age or RETENTION_MESSAGES"
+)
 IN_FLIGHT = Gauge("fanout_messages_in_flight", "Deliveries in hand now")
 LAST_POLL = Gauge("fanout_last_poll_timestamp_seconds", "When a poll was last completed", ["poller"])
 BATCH_SIZE = Histogram("fanout_batch_size_messages", "Messages in a batch", buckets=range(1, 11))

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from consumer import metrics
@@ -24,10 +24,11 @@ from consumer.queue import Queue
 from consumer.visibility import VisibilityKeeper
 from pipeline.aws import MAX_BATCH
 from pipeline.health import Health
-from pipeline.message import Delivery
+from pipeline.message import ORIGINAL_ID, TEXT, Delivery, can_carry_original_id
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, Dependency, explain, retry_until_stopped
 from pipeline.stopping import Stopped
 from pipeline.store.failures import FailedTry, FailureLog
+from pipeline.store.redrives import Redrives
 
 MAX_DELAY_SECONDS = 900
 PAUSE_AFTER_ERROR_SECONDS = 1.0
@@ -47,6 +48,7 @@ class PollerContext:
     queue: Queue
     handlers: Sequence[Handler]
     failures: FailureLog
+    redrives: Redrives
     keeper: VisibilityKeeper
     health: Health
     stop: threading.Event
@@ -121,7 +123,10 @@ class Poller:
         with self._context.keeper.holding(deliveries):
             metrics.IN_FLIGHT.inc(len(deliveries))
             try:
-                handled = self._handle(deliveries)
+                handled = self._unless_stopped(
+                    lambda: self._handle(self._recognise(deliveries)),
+                    otherwise=BatchOutcome(untouched=list(deliveries)),
+                )
                 outcome = self._unless_stopped(
                     lambda: self._record(handled),
                     # Failures are only reported to SQS once their reason is recorded: these will fail again.
@@ -146,6 +151,20 @@ class Poller:
             metrics.BATCH_SIZE.observe(len(deliveries))
         return deliveries
 
+    def _recognise(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Return the deliveries; texts that a redrive sent have the ids they had before."""
+        self._begin("recognising")
+        return [
+            self._with_original_id(delivery) if _may_be_redriven(delivery) else delivery
+            for delivery in deliveries
+        ]
+
+    def _with_original_id(self, delivery: Delivery) -> Delivery:
+        found = self._retry(
+            lambda: self._context.redrives.original_id(delivery), self._context.database, DATABASE_ERRORS
+        )
+        return replace(delivery, message=replace(delivery.message, id=found)) if found else delivery
+
     # ---- handle
 
     def _handle(self, deliveries: Sequence[Delivery]) -> BatchOutcome:
@@ -169,7 +188,10 @@ class Poller:
 
     def _handle_portion(self, portion: Sequence[Delivery]) -> BatchOutcome:
         """Pass the portion to each handler in turn; messages that fail in one do not reach the next."""
-        left, failed = list(portion), []
+        left = [delivery for delivery in portion if delivery.unreadable is None]
+        failed = [
+            self._failed_try(delivery, delivery.unreadable) for delivery in portion if delivery.unreadable
+        ]
         for handler in self._context.handlers:
             failures = self._call(handler, left) if left else {}
             failed += [self._failed_try(left[place], error) for place, error in failures.items()]
@@ -178,17 +200,28 @@ class Poller:
         return BatchOutcome(done=left, failed=failed)
 
     def _call(self, handler: Handler, deliveries: Sequence[Delivery]) -> Failures:
-        """Return the failures. An outage is waited out here, so that it uses up no message's tries."""
+        """Return the failures; a handler that raises is asked about each message alone.
 
-        def attempt() -> Failures:
-            try:
-                return handler(deliveries) or {}
-            except Unavailable:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is recorded as the reason
-                return dict.fromkeys(range(len(deliveries)), error)
+        An outage is waited out here, so that it uses up no message's tries.
+        """
+        try:
+            return self._retry(lambda: handler(deliveries) or {}, self._context.database, (Unavailable,))
+        except Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is recorded as the reason
+            if len(deliveries) == 1:
+                return {0: error}
+        return {
+            place: error
+            for place, delivery in enumerate(deliveries)
+            for error in self._call_alone(handler, delivery).values()
+        }
 
-        return self._retry(attempt, self._context.database, (Unavailable,))
+    def _call_alone(self, handler: Handler, delivery: Delivery) -> Failures:
+        if self._context.stop.is_set():
+            raise Stopped
+        self._beat()
+        return self._call(handler, [delivery])
 
     def _failed_try(self, delivery: Delivery, error: Exception) -> FailedTry:
         limit = self._retry(self._context.queue.max_receive_count, self._context.aws, AWS_ERRORS)
@@ -196,7 +229,7 @@ class Poller:
             delivery,
             error_type=type(error).__name__,
             error=explain(error),
-            traceback="".join(traceback.format_exception(error)),
+            traceback=_format_traceback(error),
             last=limit is not None and delivery.receive_count >= limit,
         )
         metrics.FAILED.labels(failed.error_type).inc()
@@ -214,12 +247,12 @@ class Poller:
     def _record(self, outcome: BatchOutcome) -> BatchOutcome:
         """Record why messages failed and which earlier failures are resolved, before SQS is told."""
         self._begin("recording")
-
-        def record() -> None:
-            self._context.failures.record(outcome.failed)
-            self._context.failures.resolve(outcome.done)
-
-        self._retry(record, self._context.database, DATABASE_ERRORS)
+        self._retry(
+            lambda: self._context.failures.record(outcome.failed), self._context.database, DATABASE_ERRORS
+        )
+        self._retry(
+            lambda: self._context.failures.resolve(outcome.done), self._context.database, DATABASE_ERRORS
+        )
         return outcome
 
     # ---- acknowledge
@@ -289,3 +322,18 @@ def _count_handled(deliveries: Sequence[Delivery]) -> None:
     now = time.time()
     for delivery in deliveries:
         metrics.LATENCY.observe(max(0.0, now - delivery.message.time.timestamp()))
+
+
+def _may_be_redriven(delivery: Delivery) -> bool:
+    """Tell whether this is a text identified by its SQS id, which a redrive may have changed."""
+    message = delivery.message
+    if message.type != TEXT or message.id != delivery.message_id:
+        return False
+    return ORIGINAL_ID in delivery.attributes or not can_carry_original_id(message.body, delivery.attributes)
+
+
+def _format_traceback(error: Exception) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 - an exception of a handler, whose parts cannot be read
+        return ""

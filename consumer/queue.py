@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumer.fast_sqs import FastSqs
 from pipeline.aws import LONG_POLL_SECONDS, MAX_BATCH, queue_url
-from pipeline.message import ORIGINAL_ID, Delivery, attribute_text, message_from_body
+from pipeline.message import TEXT, Delivery, Message, attribute_text, message_from_body
 from pipeline.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
@@ -92,17 +92,24 @@ class Queue:
         return _worth_repeating(deliveries, answer.get("Failed", []))
 
     def _delivery(self, raw: "MessageTypeDef", received_at: datetime) -> Delivery:
+        try:
+            return self._read(raw, received_at)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are handled
+            return self._unreadable(raw, received_at, error)
+
+    def _read(self, raw: "MessageTypeDef", received_at: datetime) -> Delivery:
         system = raw.get("Attributes", {})
         sent = int(system.get("SentTimestamp", 0)) / 1000
         sent_at = datetime.fromtimestamp(sent, UTC) if sent else received_at
-        attributes = {name: attribute_text(value) for name, value in raw.get("MessageAttributes", {}).items()}
         return Delivery(
             message=message_from_body(
                 raw["Body"],
-                text_id=attributes.get(ORIGINAL_ID, raw["MessageId"]),
-                text_source=f"/sqs/{self.name}",
+                text_id=raw["MessageId"],
+                text_source=self._text_source,
                 published=sent_at,
-                attributes=attributes,
+                attributes={
+                    name: attribute_text(value) for name, value in raw.get("MessageAttributes", {}).items()
+                },
             ),
             queue=self.name,
             message_id=raw["MessageId"],
@@ -111,6 +118,24 @@ class Queue:
             sent_at=sent_at,
             received_at=received_at,
         )
+
+    def _unreadable(self, raw: "MessageTypeDef", received_at: datetime, error: Exception) -> Delivery:
+        body = str(raw.get("Body", ""))
+        count = str(raw.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+        return Delivery(
+            message=Message(self._text_source, raw["MessageId"], TEXT, received_at, body, body),
+            queue=self.name,
+            message_id=raw["MessageId"],
+            receipt_handle=raw["ReceiptHandle"],
+            receive_count=int(count) if count.isdecimal() else 1,
+            sent_at=received_at,
+            received_at=received_at,
+            unreadable=error,
+        )
+
+    @property
+    def _text_source(self) -> str:
+        return f"/sqs/{self.name}"
 
 
 def _worth_repeating(

@@ -29,14 +29,15 @@ class VisibilityKeeper:
         # Held during each request, so that a release returns only when no extension is under way. A later one
         # would undo the shorter timeout that the poller sets next.
         self._lock = threading.Lock()
-        self._visible_at: dict[Delivery, float] = {}
+        # By receipt handle, with the time at which they become visible: a poller that learns more about a
+        # message replaces its delivery.
+        self._held: dict[str, tuple[Delivery, float]] = {}
 
     @contextlib.contextmanager
     def holding(self, deliveries: Sequence[Delivery]) -> Iterator[None]:
         """Keep deliveries that were just received hidden, until they are released or the block ends."""
-        visible_at = time.monotonic() + self._timeout
         with self._lock:
-            self._visible_at |= dict.fromkeys(deliveries, visible_at)
+            self._hold(deliveries)
         try:
             yield
         finally:
@@ -46,7 +47,7 @@ class VisibilityKeeper:
         """Stop extending these."""
         with self._lock:
             for delivery in deliveries:
-                self._visible_at.pop(delivery, None)
+                self._held.pop(delivery.receipt_handle, None)
 
     def run(self, end: threading.Event) -> None:
         """Extend deliveries that are due until `end` is set."""
@@ -61,14 +62,16 @@ class VisibilityKeeper:
         """Extend those with less than half their timeout left; return how many. Raises what boto3 raises."""
         with self._lock:
             now = time.monotonic()
-            due = [
-                held for held, visible_at in self._visible_at.items() if visible_at - now < self._timeout / 2
-            ]
+            due = [held for held, visible_at in self._held.values() if visible_at - now < self._timeout / 2]
             for start in itertools.count(0, MAX_BATCH):
                 batch = due[start : start + MAX_BATCH]
                 if not batch:
                     return len(due)
                 self._queue.hide(dict.fromkeys(batch, self._timeout))
-                self._visible_at |= dict.fromkeys(batch, time.monotonic() + self._timeout)
+                self._hold(batch)
                 log.info("visibility extended", extra={"messages": len(batch)})
         raise AssertionError
+
+    def _hold(self, deliveries: Sequence[Delivery]) -> None:
+        visible_at = time.monotonic() + self._timeout
+        self._held |= {delivery.receipt_handle: (delivery, visible_at) for delivery in deliveries}

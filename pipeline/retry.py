@@ -118,9 +118,21 @@ def retry_until_stopped(
     return result
 
 
+def is_outage(error: Exception) -> bool:
+    """Tell whether the server or the network caused an error of the database, not the statement.
+
+    psycopg counts class 54, "Program Limit Exceeded", as operational, but waiting does not resolve it
+    ("PostgreSQL Error Codes").
+    """
+    return isinstance(error, DATABASE_ERRORS) and not (getattr(error, "sqlstate", "") or "").startswith("54")
+
+
 def explain(error: BaseException | None) -> str:
     """Return the error as one line of text."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - an exception of a handler, whose __str__ fails
+        text = ""
     return text or type(error).__name__
 
 

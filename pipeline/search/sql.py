@@ -17,8 +17,8 @@ IS_SENT_BACK: LiteralString = "coalesce(f.redriven_at >= f.dead_at, false)"
 IS_DEAD: LiteralString = f"(f.dead_at IS NOT NULL AND {IS_OPEN} AND NOT {IS_SENT_BACK})"
 # True of `failures f` whose message vanished from both queues without having succeeded.
 IS_LOST: LiteralString = "(f.lost_at IS NOT NULL AND f.resolved_at IS NULL)"
-# True of `failures f` of `messages m`: identities are unique within a queue.
-IS_OF_MESSAGE: LiteralString = "f.queue = m.queue AND f.identity = m.identity"
+# True of `failures f` of `messages m`: the same identity in the same queue, and the same content.
+IS_OF_MESSAGE: LiteralString = "f.queue = m.queue AND f.identity = m.identity AND f.content = m.content"
 # True of `duplicates d`, a further delivery of `messages m`, that was not the next try after a failure.
 IS_DUPLICATE: LiteralString = f"""NOT EXISTS (
     SELECT FROM failures f WHERE {IS_OF_MESSAGE} AND f.first_failed_at < d.received_at
@@ -36,6 +36,8 @@ def _statuses(fence: LiteralString) -> dict[str, LiteralString]:
         "duplicate": f"EXISTS (SELECT FROM duplicates d WHERE d.seq = m.seq AND {IS_DUPLICATE} {fence})",
         "retried": f"""(m.receive_count > 1
                         OR EXISTS ({own} (f.tries > 1 OR f.resolved_at IS NOT NULL) {fence}))""",
+        # Another message had its identity first.
+        "conflict": "m.conflict_of IS NOT NULL",
     }
 
 

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from pipeline.message import storable
 from pipeline.search.sql import IS_DEAD, IS_DUPLICATE, IS_LOST, IS_OPEN, IS_SENT_BACK
 from pipeline.store.connection import Database
+from pipeline.store.redrives import Redrives
 
 # Why a message is in no queue any more: its queues were created anew since it was last seen, SQS deleted it
 # at the end of its retention period, or it is not there and nothing says why.
@@ -103,7 +104,7 @@ LETTER_COLUMNS: LiteralString = f"""
     f.tries, f.first_failed_at, f.last_failed_at, f.dead_at,
     -- A redrive may have given the message another SQS id.
     (SELECT max(o.redriven_at) FROM failures o
-     WHERE o.queue = f.queue AND o.identity = f.identity) AS redriven_at,
+     WHERE o.queue = f.queue AND o.identity = f.identity AND o.content = f.content) AS redriven_at,
     CASE WHEN {IS_DEAD} THEN 'dead' ELSE 'lost' END AS status, f.lost_at, f.lost_reason,
     f.copy_succeeded_at"""
 
@@ -123,12 +124,14 @@ DELIVERIES: LiteralString = f"""
           UNION ALL
           SELECT t.message_id, t.receive_count, t.sent_at, t.received_at, NULL, false, t.failed_at,
                  t.error_type, t.error
-          FROM failed_tries t JOIN failures f USING (queue, message_id) JOIN m USING (queue, identity)) AS one
+          FROM failed_tries t JOIN failures f USING (queue, message_id)
+               JOIN m USING (queue, identity, content)) AS one
     GROUP BY message_id, receive_count, received_at ORDER BY received_at"""
 
 OUTCOMES: LiteralString = """
     SELECT f.message_id, f.dead_at, f.redriven_at, f.resolved_at, f.lost_at
-    FROM failures f JOIN messages m USING (queue, identity) WHERE m.seq = %s ORDER BY f.first_failed_at"""
+    FROM failures f JOIN messages m USING (queue, identity, content) WHERE m.seq = %s
+    ORDER BY f.first_failed_at"""
 
 # The last time that a message which failed was known to be in one of its queues.
 LAST_SEEN: LiteralString = "greatest(f.last_failed_at, f.redriven_at)"
@@ -146,6 +149,7 @@ class FailureReader:
     def __init__(self, database: Database) -> None:
         """Read from this database."""
         self._database = database
+        self.redrives = Redrives(database)
 
     def deliveries(self, seq: int) -> list[PastDelivery]:
         """Return every receipt of a stored message, the first one first."""
@@ -214,7 +218,7 @@ class FailureReader:
                 """UPDATE failures f SET redriven_at = NULL
                    WHERE f.queue = %(queue)s AND f.redriven_at = %(at)s AND NOT EXISTS (
                        SELECT FROM failures o WHERE o.queue = f.queue AND o.identity = f.identity
-                                                AND o.last_failed_at > %(at)s)""",
+                                                AND o.content = f.content AND o.last_failed_at > %(at)s)""",
                 {"queue": queue, "at": at},
             )
 

@@ -3,7 +3,7 @@
 SQS keeps a dead letter but not its reason; the store keeps the reason, under the same queue and message id.
 """
 
-import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import LiteralString
@@ -11,14 +11,19 @@ from typing import LiteralString
 from psycopg.types.json import Jsonb
 
 from pipeline.message import Delivery, storable
+from pipeline.retry import is_outage
 from pipeline.search.sql import IS_OPEN, IS_SENT_BACK
 from pipeline.store.connection import Database
+from pipeline.store.redrives import KEPT_DAYS
 from pipeline.store.writer import storable_attributes
 from pipeline.ttl_cache import TtlCache
 
 # How long the log may go on believing that no failure is open. A redrive by hand takes longer.
 OPEN_CHECK_SECONDS = 1.0
 MAX_TEXT_LENGTH = 20_000
+MAX_PRUNED = 2000  # at once
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +38,10 @@ class FailedTry:
 
 
 RECORD: LiteralString = """
-    INSERT INTO failures (queue, message_id, identity, source, id, type, time, preview, body, attributes,
-                          error_type, error, traceback, tries, dead_at)
-    VALUES (%(queue)s, %(message_id)s, %(identity)s, %(source)s, %(id)s, %(type)s, %(time)s, %(preview)s,
-            %(body)s, %(attributes)s, %(error_type)s, %(error)s, %(traceback)s, %(tries)s,
+    INSERT INTO failures (queue, message_id, identity, content, source, id, type, time, preview, body,
+                          attributes, error_type, error, traceback, tries, dead_at)
+    VALUES (%(queue)s, %(message_id)s, %(identity)s, %(content)s, %(source)s, %(id)s, %(type)s, %(time)s,
+            %(preview)s, %(body)s, %(attributes)s, %(error_type)s, %(error)s, %(traceback)s, %(tries)s,
             CASE WHEN %(last)s THEN now() END)
     ON CONFLICT (queue, message_id) DO UPDATE SET
         error_type = excluded.error_type, error = excluded.error, traceback = excluded.traceback,
@@ -48,20 +53,28 @@ RECORD_TRY: LiteralString = """
     VALUES (%(queue)s, %(message_id)s, %(tries)s, %(sent_at)s, %(received_at)s, %(error_type)s, %(error)s)"""
 
 _SUCCEEDED: LiteralString = "unnest(%s::text[], %s::bytea[], %s::text[], %s::bytea[])"
-_SAME_MESSAGE: LiteralString = (
-    "f.queue = m.queue AND f.identity = m.identity AND sha256(convert_to(f.body, 'UTF8')) = m.body_hash"
-)
+_SAME_MESSAGE: LiteralString = "f.queue = m.queue AND f.identity = m.identity AND f.content = m.content"
 # A message that was sent back may have another SQS id. Any other message of the same identity says nothing
 # about the one that failed, which stays in its queue.
 RESOLVE: LiteralString = f"""
     UPDATE failures f SET resolved_at = clock_timestamp()
-    FROM {_SUCCEEDED} AS m (queue, identity, message_id, body_hash)
+    FROM {_SUCCEEDED} AS m (queue, identity, message_id, content)
     WHERE f.resolved_at IS NULL
       AND ((f.queue = m.queue AND f.message_id = m.message_id) OR ({_SAME_MESSAGE} AND {IS_SENT_BACK}))"""
 
+# What the queue delivers again fails again: a failure of longer ago is that of a message that SQS deleted.
+PRUNE: LiteralString = """
+    DELETE FROM failures WHERE (queue, message_id) IN (
+        SELECT queue, message_id FROM failures
+        WHERE (last_failed_at < now() - make_interval(days => %(days)s)
+               AND coalesce(redriven_at < now() - make_interval(days => %(days)s), true))
+           OR last_failed_at < (SELECT last_failed_at FROM failures
+                                ORDER BY last_failed_at DESC OFFSET %(keep)s - 1 LIMIT 1)
+        ORDER BY last_failed_at LIMIT %(most)s)"""
+
 NOTE_COPY: LiteralString = f"""
     UPDATE failures f SET copy_succeeded_at = clock_timestamp()
-    FROM {_SUCCEEDED} AS m (queue, identity, message_id, body_hash)
+    FROM {_SUCCEEDED} AS m (queue, identity, message_id, content)
     WHERE f.resolved_at IS NULL AND {_SAME_MESSAGE}"""
 
 ANY_OPEN: LiteralString = f"SELECT EXISTS (SELECT FROM failures f WHERE {IS_OPEN})"
@@ -76,7 +89,22 @@ class FailureLog:
         self._is_any_open = TtlCache(self._ask_if_any_is_open, OPEN_CHECK_SECONDS)
 
     def record(self, failed: Sequence[FailedTry]) -> None:
-        """Record each failed try with its reason; a dead letter shows the reason of the last one."""
+        """Record each failed try with its reason; a dead letter shows the reason of the last one.
+
+        What the database refuses to record is logged, and keeps no other try from being recorded.
+        """
+        try:
+            self._record(failed)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(failed) > 1:
+                for one in failed:
+                    self.record([one])
+            else:
+                log.exception("failure not recorded", extra={"message_id": failed[0].delivery.message_id})
+
+    def _record(self, failed: Sequence[FailedTry]) -> None:
         if not failed:
             return
         rows = [_row(one) for one in failed]
@@ -96,6 +124,14 @@ class FailureLog:
                 connection.execute(RESOLVE, succeeded)
                 connection.execute(NOTE_COPY, succeeded)
 
+    def prune(self, keep: int) -> int:
+        """Remove failures of messages that SQS has deleted by now, and all but the newest `keep`.
+
+        Returns how many. What is known of a stored message that succeeded is removed with it (Writer.prune).
+        """
+        with self._database.connection() as connection:
+            return connection.execute(PRUNE, {"keep": keep, "days": KEPT_DAYS, "most": MAX_PRUNED}).rowcount
+
     def _ask_if_any_is_open(self) -> bool:
         with self._database.connection() as connection:
             row = connection.execute(ANY_OPEN).fetchone()
@@ -103,13 +139,8 @@ class FailureLog:
 
 
 def _success(delivery: Delivery) -> tuple[str, bytes, str, bytes]:
-    body = storable(delivery.message.body)
-    return (
-        delivery.queue,
-        delivery.message.identity,
-        delivery.message_id,
-        hashlib.sha256(body.encode()).digest(),
-    )
+    message = delivery.message
+    return delivery.queue, message.identity, delivery.message_id, message.content
 
 
 def _row(failed: FailedTry) -> dict[str, object]:
@@ -118,6 +149,7 @@ def _row(failed: FailedTry) -> dict[str, object]:
         "queue": failed.delivery.queue,
         "message_id": failed.delivery.message_id,
         "identity": message.identity,
+        "content": message.content,
         "source": storable(message.source),
         "id": storable(message.id),
         "type": storable(message.type),

@@ -23,6 +23,7 @@ class Summary:
     negative where a later message overtook an earlier one.
     `receive_count` belongs to the delivery that stored it; `tries` is the highest known. `status` is the
     first of pipeline.search.sql.STATUSES that is true now, None for a message that succeeded at once.
+    `conflict_of` is the seq of an earlier message with the same identity but another content.
     """
 
     seq: int
@@ -41,6 +42,7 @@ class Summary:
     since_previous_seconds: float | None
     tries: int
     status: str | None
+    conflict_of: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ SUMMARY_COLUMNS: LiteralString = f"""
     greatest(m.receive_count,
              (SELECT max(f.tries) FROM failures f WHERE {IS_OF_MESSAGE}),
              (SELECT max(d.receive_count) FROM duplicates d WHERE d.seq = m.seq)) AS tries,
-    CASE {_STATUS} END AS status"""
+    CASE {_STATUS} END AS status, m.conflict_of"""
 WHOLE_COLUMNS: LiteralString = (
     f"{SUMMARY_COLUMNS}, m.queue, m.body, m.message_id, m.attributes, m.sent_at, m.received_at"
 )
@@ -251,6 +253,14 @@ class Reader:
         """Return one whole message, or None."""
         found = self._read(sql.SQL("m.seq = {}").format(sql.Literal(seq)), 1)
         return found[0] if found else None
+
+    def conflicts(self, seq: int, limit: int) -> list[int]:
+        """Return the newest conflicts that have the identity of this message, itself excluded."""
+        query: LiteralString = """
+            SELECT o.seq FROM messages m JOIN messages o USING (queue, identity)
+            WHERE m.seq = %s AND o.seq <> m.seq AND o.conflict_of IS NOT NULL ORDER BY o.seq DESC LIMIT %s"""
+        with self._database.connection() as connection:
+            return [found for (found,) in connection.execute(query, [seq, limit])]
 
     def _read(self, condition: sql.Composable, limit: int) -> list[StoredMessage]:
         query = _page(WHOLE_COLUMNS, condition, "m.seq", limit)

@@ -9,8 +9,12 @@ still overlap, and a batch waits once, not once per message.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, LiteralString
+
+import psycopg
+from psycopg.rows import TupleRow
 
 from pipeline.message import Delivery, storable
 from pipeline.search.sql import IS_DUPLICATE, IS_OF_MESSAGE
@@ -25,33 +29,62 @@ MAX_PRUNED_AT_ONCE = 2000
 
 Repeated = Literal["duplicate", "retried"]  # what a further delivery of a stored message was
 
+COLUMNS: LiteralString = """
+    queue, identity, content, source, id, type, time, event_time, body, preview, color, sequence,
+    size, message_id, receive_count, attributes, sent_at, received_at, terms, conflict_of"""
+VALUES: LiteralString = """
+    new.queue, new.identity, new.content, new.source, new.id, new.type, new.time, new.event_time,
+    new.body, new.preview, new.color, new.sequence, new.size, new.message_id, new.receive_count,
+    new.attributes, new.sent_at, new.received_at, array_to_tsvector(new.terms)"""
+# The rows of a batch, see _row.
+NEW: LiteralString = """
+    new AS MATERIALIZED (
+        SELECT place, queue, decode(identity, 'hex') AS identity, decode(content, 'hex') AS content,
+               source, id, type, time, event_time, body, preview, color, sequence, size, message_id,
+               receive_count, attributes, sent_at, received_at, terms
+        FROM json_to_recordset(%(rows)s) AS new (
+            place integer, queue text, identity text, content text, source text, id text, type text,
+            time timestamptz, event_time timestamptz, body text, preview text, color text, sequence bigint,
+            size integer, message_id text, receive_count integer, attributes jsonb, sent_at timestamptz,
+            received_at timestamptz, terms text[]))"""
+
 # One statement for a batch, and so one transaction and one round trip. The lock comes first, since no row can
-# be joined to it before. PostgreSQL sends equal notifications of a transaction only once.
-INSERT: LiteralString = """
-    WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s))
-    INSERT INTO messages (queue, identity, source, id, type, time, event_time, body, preview, color, sequence,
-                          size, message_id, receive_count, attributes, sent_at, received_at, terms)
-    SELECT queue, decode(identity, 'hex'), source, id, type, time, event_time, body, preview, color, sequence,
-           size, message_id, receive_count, attributes, sent_at, received_at, array_to_tsvector(terms)
-    FROM lock, json_to_recordset(%s) AS new (
-        queue text, identity text, source text, id text, type text, time timestamptz, event_time timestamptz,
-        body text, preview text, color text, sequence bigint, size integer, message_id text,
-        receive_count integer, attributes jsonb, sent_at timestamptz, received_at timestamptz, terms text[])
-    ON CONFLICT (queue, identity) DO NOTHING
-    RETURNING queue, encode(identity, 'hex'), seq, pg_notify(%s, '')"""
+# be joined to it before. PostgreSQL sends equal notifications of a transaction only once. A conflict that is
+# stored stays one when the message is gone that had its identity first.
+INSERT: LiteralString = f"""
+    WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(%(lock)s)), {NEW}
+    INSERT INTO messages ({COLUMNS})
+    SELECT {VALUES}, NULL FROM lock, new
+    WHERE NOT EXISTS (SELECT FROM messages m WHERE m.queue = new.queue AND m.identity = new.identity
+                                               AND m.content = new.content AND m.conflict_of IS NOT NULL
+                      OFFSET 0)
+    ON CONFLICT DO NOTHING
+    RETURNING queue, encode(identity, 'hex'), encode(content, 'hex'), seq, conflict_of,
+              pg_notify(%(channel)s, '')"""
+
+# The same for what was not inserted because its identity is taken, where the content is another one.
+INSERT_CONFLICTS: LiteralString = f"""
+    WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(%(lock)s)), {NEW}
+    INSERT INTO messages ({COLUMNS})
+    SELECT {VALUES}, m.seq FROM lock, new
+    JOIN messages m ON m.queue = new.queue AND m.identity = new.identity AND m.conflict_of IS NULL
+    WHERE m.content <> new.content
+    ON CONFLICT DO NOTHING
+    RETURNING queue, encode(identity, 'hex'), encode(content, 'hex'), seq, conflict_of,
+              pg_notify(%(channel)s, '')"""
 
 # Skips a message that this very delivery stored (its consumer was killed or cut off before it knew). Returns
-# queue and identity of the duplicates, and NULL for the next try after a failure.
+# the place of each message that is stored, and whether it is a duplicate or the next try after a failure.
 INSERT_REPEATED: LiteralString = f"""
-    INSERT INTO duplicates AS d (seq, message_id, receive_count, sent_at, received_at)
-    SELECT m.seq, new.message_id, new.receive_count, new.sent_at, new.received_at
-    FROM json_to_recordset(%s) AS new (
-        queue text, identity text, message_id text, receive_count integer, sent_at timestamptz,
-        received_at timestamptz)
-    JOIN messages m ON m.queue = new.queue AND m.identity = decode(new.identity, 'hex')
-    WHERE (m.message_id, m.received_at) <> (new.message_id, new.received_at)
-    RETURNING (SELECT ARRAY[m.queue, encode(m.identity, 'hex')] FROM messages m
-               WHERE m.seq = d.seq AND {IS_DUPLICATE})"""
+    WITH {NEW}, d AS (
+        SELECT new.place, m.seq, new.message_id, new.receive_count, new.sent_at, new.received_at,
+               (m.message_id, m.received_at) = (new.message_id, new.received_at) AS has_stored
+        FROM new JOIN messages m ON m.queue = new.queue AND m.identity = new.identity
+                                AND m.content = new.content
+    ), added AS (
+        INSERT INTO duplicates (seq, message_id, receive_count, sent_at, received_at)
+        SELECT seq, message_id, receive_count, sent_at, received_at FROM d WHERE NOT has_stored)
+    SELECT d.place, NOT d.has_stored AND {IS_DUPLICATE} FROM d JOIN messages m USING (seq)"""
 
 # A resolved failure is of interest only beside its message.
 PRUNE: LiteralString = f"""
@@ -60,11 +93,19 @@ PRUNE: LiteralString = f"""
             SELECT seq FROM messages
             WHERE seq <= (SELECT seq FROM messages ORDER BY seq DESC OFFSET %(keep)s LIMIT 1)
             ORDER BY seq LIMIT %(most)s)
-        RETURNING queue, identity
+        RETURNING queue, identity, content
     ), settled AS (
         DELETE FROM failures f USING removed m WHERE {IS_OF_MESSAGE} AND f.resolved_at IS NOT NULL
     )
     SELECT count(*) FROM removed"""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A message that was stored with this seq, though the message `of` has the same identity."""
+
+    seq: int
+    of: int
 
 
 class Writer:
@@ -74,27 +115,27 @@ class Writer:
         """Write to this database."""
         self._database = database
 
-    def add(self, deliveries: Sequence[Delivery]) -> list[int | Repeated]:
+    def add(self, deliveries: Sequence[Delivery]) -> list[int | Conflict | Repeated]:
         """Store new messages durably in one transaction; return the seq of each.
 
         For a message that is stored already, only the further delivery is recorded; what it was is returned:
-        a duplicate, or the next try of a message that had failed. Listeners are notified on commit.
+        a duplicate, or the next try of a message that had failed. A message that only has the identity of
+        another one is stored, too. Listeners are notified on commit.
         """
-        rows = [_row(delivery) for delivery in deliveries]
+        rows = [_row(place, delivery) for place, delivery in enumerate(deliveries)]
+        added: dict[int, int | Conflict | Repeated] = {}
         with self._database.connection() as connection:
-            inserted = connection.execute(INSERT, [APPEND_LOCK, json.dumps(rows), CHANNEL]).fetchall()
-            new = {(queue, identity): seq for queue, identity, seq, _ in inserted}
-            # If a message is in the batch twice, the first one is the new one.
-            seqs = [new.pop(_key(row), None) for row in rows]
-            repeated = [row for row, seq in zip(rows, seqs, strict=True) if seq is None]
-            if not repeated:
-                return seqs
-            answers = connection.execute(INSERT_REPEATED, [json.dumps(repeated)]).fetchall()
-            duplicates = {tuple(key) for (key,) in answers if key}
-        return [
-            seq or ("duplicate" if _key(row) in duplicates else "retried")
-            for row, seq in zip(rows, seqs, strict=True)
-        ]
+            while left := [row for row in rows if row["place"] not in added]:
+                added |= _insert(connection, INSERT, left)
+                known = [row for row in left if row["place"] not in added]
+                if not known:
+                    break
+                added |= _insert(connection, INSERT_CONFLICTS, known)
+                known = [_keys(row) for row in known if row["place"] not in added]
+                # Again from the beginning, if one was removed from the store in the meantime.
+                for place, is_duplicate in connection.execute(INSERT_REPEATED, _parameters(known)):
+                    added[place] = "duplicate" if is_duplicate else "retried"
+        return [added[row["place"]] for row in rows]
 
     def prune(self, keep: int) -> int:
         """Remove all but the newest `keep` messages, in short transactions; return how many were removed.
@@ -130,15 +171,38 @@ def storable_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     return {storable(name): storable(value) for name, value in attributes.items()}
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, str]:
-    return row["queue"], row["identity"]
+def _insert(
+    connection: psycopg.Connection[TupleRow], statement: LiteralString, rows: Sequence[Mapping[str, Any]]
+) -> dict[int, int | Conflict | Repeated]:
+    """Return what was stored, by its place in the batch."""
+    inserted = connection.execute(statement, _parameters(rows)).fetchall()
+    found = {key: Conflict(seq, of) if of else seq for *key_, seq, of, _ in inserted for key in [tuple(key_)]}
+    # If a message is in the batch twice, the first one is the new one.
+    taken = {row["place"]: found.pop(_key(row), None) for row in rows}
+    return {place: one for place, one in taken.items() if one is not None}
 
 
-def _row(delivery: Delivery) -> dict[str, Any]:
+def _parameters(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"lock": APPEND_LOCK, "rows": json.dumps(list(rows)), "channel": CHANNEL}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["queue"], row["identity"], row["content"]
+
+
+def _keys(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a row that finds a stored message, and says which delivery it is."""
+    names = ("place", "queue", "identity", "content", "message_id", "receive_count", "sent_at", "received_at")
+    return {name: row[name] for name in names}
+
+
+def _row(place: int, delivery: Delivery) -> dict[str, Any]:
     message = delivery.message
     return {
+        "place": place,
         "queue": delivery.queue,
         "identity": message.identity.hex(),
+        "content": message.content.hex(),
         "source": storable(message.source),
         "id": storable(message.id),
         "type": storable(message.type),

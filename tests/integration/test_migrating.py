@@ -15,10 +15,10 @@ from pipeline.retry import DATABASE_ERRORS
 from pipeline.search.grammar import parse_search
 from pipeline.store.connection import Database
 from pipeline.store.migrate import MIGRATIONS, SCHEMA_VERSION, Migration, SchemaMismatch, migrate
-from pipeline.store.writer import Writer
+from pipeline.store.writer import Conflict, Writer
 from tests.support.dead_letters import fail
 from tests.support.emulators import Names
-from tests.support.examples import arrival, arrived_again
+from tests.support.examples import arrival, arrived_again, raw_arrival
 from tests.support.services import Service
 from tests.support.stores import QUEUE, FailureRecords, Store
 from tests.support.waiting import wait_for
@@ -90,11 +90,16 @@ def test_a_store_of_release_0_1_0_is_migrated_with_its_data(old_store: Store) ->
 
 def test_a_migrated_store_goes_on_where_it_was(old_store: Store) -> None:
     old_store.create_schema()
-    again = arrival({"sku": "A-1", "price": 12, "text": "first"}, id="A-1", source="/shop")
+    first, poison = (old_store.get(seq) for seq in (1, 7))
+    assert first
+    assert poison
 
-    assert old_store.add([again, arrival()]) == ["duplicate", 10]
+    assert old_store.add([raw_arrival(first.body), arrival()]) == ["duplicate", 10]
+    assert old_store.add([arrival("forged", id="A-2", source="/shop")]) == [Conflict(12, of=2)]
     records = FailureRecords(old_store)
-    records.resolve([replace(arrival(id="poison", source="/shop"), message_id="m-7")])
+    records.resolve([arrival("forged", id="poison", source="/shop")])
+    assert [letter.id for letter in records.dead_letters()] == ["poison"]
+    records.resolve([replace(raw_arrival(poison.body), message_id="m-7")])
     assert records.dead_letters() == []
 
 

@@ -10,6 +10,7 @@ from consumer.visibility import VisibilityKeeper
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.health import Health
 from pipeline.message import Delivery, new_message
+from pipeline.store.redrives import Redrives
 from tests.support.dead_letters import open_dead_letters
 from tests.support.emulators import Names
 from tests.support.stores import FailureRecords, Store
@@ -42,6 +43,7 @@ class TestConsumer:
             queue=self.queue,
             handlers=handlers or [StoreHandler(store)],
             failures=self.failures,
+            redrives=Redrives(store.database),
             keeper=self.keeper,
             health=self.health,
             stop=self.stop,

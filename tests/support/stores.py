@@ -21,6 +21,7 @@ class FailureRecords(FailureLog, FailureReader):
 
     def __init__(self, store: "Store") -> None:
         FailureLog.__init__(self, store.database)
+        FailureReader.__init__(self, store.database)
 
 
 class Store(Reader, Writer):

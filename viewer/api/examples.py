@@ -34,6 +34,7 @@ SUMMARY: Json = {
     "since_previous_seconds": 4.2,
     "tries": 1,
     "status": None,
+    "conflict_of": None,
 }
 MESSAGE_LIST: Json = {"messages": [SUMMARY], "cursor": 1034}
 INCOMPLETE_LIST: Json = {
@@ -70,14 +71,15 @@ MESSAGE_DETAIL: Json = {
     "outcomes": [],
     "copy_of": None,
     "copies": [1040],
+    "conflicts": [],
 }
 NDJSON = json.dumps(EXPORTED) + "\n"
 CSV = (
     "seq,time,event_time,type,source,id,preview,size,receive_count,stored_at,latency_seconds,since_previous_seconds,"
-    "attributes,body\n"
+    "attributes,body,conflict_of\n"
     "1034,2026-01-31T12:00:00.004000Z,2026-01-31T12:00:00.000000Z,shop.order,/shop,A-1,two lamps,143,1,"
     "2026-01-31T12:00:00.021000Z,0.017,"
-    '4.2,"{""tenant"": ""acme""}","{""specversion"": …}"\n'
+    '4.2,"{""tenant"": ""acme""}","{""specversion"": …}",\n'
 )
 STREAM = (
     'retry: 1000\nevent: ready\ndata: {"after":1033}\n\n'

@@ -41,6 +41,7 @@ CSV_COLUMNS = (
     "since_previous_seconds",
     "attributes",
     "body",
+    "conflict_of",
 )
 
 

@@ -251,21 +251,23 @@ def latest_blueprint(reader: Reader) -> ApiBlueprint:
 def copy_links(
     reader: Reader, failures: FailureReader, message: StoredMessage | WholeDeadLetter, views: Views
 ) -> CopyLinks:
-    """Return the original of a message if it names one, and its newest copies."""
+    """Return the original of a message if it names one, its newest copies and its conflicts."""
     original = views.copy_of(message)
     copies = reader.find(copies_of(message.source, message.id), limit=MAX_COPIES)
     return CopyLinks(
         copy_of=_original(reader, failures, original) if original else None,
         copies=[copy.seq for copy in copies],
+        conflicts=reader.conflicts(message.seq, MAX_COPIES) if isinstance(message, StoredMessage) else [],
     )
 
 
 def _original(reader: Reader, failures: FailureReader, original: str) -> Original:
     # A source is a URI: it contains no space.
     source, _, id_ = original.partition(" ")
-    stored = reader.find(equal("source", source) & equal("id", id_), limit=1)
+    stored = reader.find(equal("source", source) & equal("id", id_), limit=MAX_COPIES)
+    first = min((one.seq for one in stored), default=None)  # rather than a conflict
     dead = failures.find_dead_letter(source, id_)
-    return Original(source, id_, seq=stored[0].seq if stored else None, dead_letter=dead)
+    return Original(source, id_, seq=first, dead_letter=dead)
 
 
 def _stored(reader: Reader, seq: int) -> StoredMessage:

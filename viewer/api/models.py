@@ -155,6 +155,9 @@ class MessageSummary:
     ]
     tries: Annotated[Count, Field(description="how often it was received")]
     status: Annotated[Status | None, Field(description="null: it succeeded at the first try")]
+    conflict_of: Annotated[
+        Seq | None, Field(description="an earlier message with this source and id, but another body")
+    ]
 
 
 @dataclass(slots=True)
@@ -224,6 +227,7 @@ class CopyLinks:
 
     copy_of: Original | None
     copies: Annotated[list[Seq], Field(description="the newest copies that are stored")]
+    conflicts: Annotated[list[Seq], Field(description="the newest with this source and id, but another body")]
 
 
 @dataclass(slots=True)
@@ -234,6 +238,7 @@ class MessageDetail(WholeMessage):
     outcomes: Annotated[list[Outcome], Field(description="empty if it never failed")]
     copy_of: Original | None
     copies: Annotated[list[Seq], Field(description="the newest copies that are stored")]
+    conflicts: Annotated[list[Seq], Field(description="the newest with this source and id, but another body")]
 
     __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.MESSAGE_DETAIL})
 

@@ -82,6 +82,7 @@ class Views:
             outcomes=outcomes,
             copy_of=links.copy_of,
             copies=links.copies,
+            conflicts=links.conflicts,
         )
 
     def copy_of(self, message: StoredMessage | WholeDeadLetter) -> str | None:

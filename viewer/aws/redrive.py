@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from pydantic import Field
 
 from pipeline.aws import MAX_BATCH, queue_url
-from pipeline.message import ORIGINAL_ID, attribute_text, has_own_identity
+from pipeline.message import ORIGINAL_ID, attribute_text, can_carry_original_id, has_own_identity
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
 from viewer.aws.fetching import FetchError
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 # Long enough to go through a large queue once; messages that were not chosen are made visible at the end.
 HIDDEN_SECONDS = 120
 MAX_PER_SECOND = 500  # "StartMessageMoveTask", AWS
-MAX_ATTRIBUTES = 10  # "SendMessage", AWS
 UNSEEN: "tuple[QueueAttributeNameType, ...]" = COUNTS[1:]  # what a receive does not return
 LOOK_SECONDS = 1.0  # between requests for the progress of AWS
 UNSUPPORTED = ("UnsupportedOperation", "InvalidAction", "UnknownOperationException", "NotImplemented")
@@ -142,6 +141,7 @@ class DeadLetterQueue:
     def _start_task(self, per_second: int | None) -> Redrive | None:
         """Let AWS move all messages; return None if the endpoint cannot."""
         began = datetime.now(UTC)
+        self._failures.redrives.begin_all(self.queue_name)
         try:
             if per_second is None:
                 self._sqs.start_message_move_task(SourceArn=self._arn())
@@ -290,11 +290,22 @@ class Mover:
         """Send, then delete: in this order none is lost if it is interrupted."""
         began = datetime.now(UTC)
         self._sqs.send_message(
-            QueueUrl=self._target, MessageBody=raw["Body"], MessageAttributes=_attributes(raw)
+            QueueUrl=self._target, MessageBody=raw["Body"], MessageAttributes=self._attributes(raw)
         )
         self._sqs.delete_message(QueueUrl=self._source, ReceiptHandle=raw["ReceiptHandle"])
         self._failures.mark_redriven(self._target_name, [raw["MessageId"]], began)
         self.progress = replace(self.progress, moved=self.progress.moved + 1)
+
+    def _attributes(self, raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDef]":
+        """Return the attributes to send: its own and, for a text, the id that SQS will replace."""
+        attributes = _own_attributes(raw)
+        texts = {name: attribute_text(value) for name, value in attributes.items()}
+        if has_own_identity(raw["Body"], texts):
+            return attributes
+        original_id = self._failures.redrives.begin(self._target_name, raw["MessageId"], raw["Body"], texts)
+        if can_carry_original_id(raw["Body"], attributes):
+            attributes[ORIGINAL_ID] = {"DataType": "String", "StringValue": original_id}
+        return attributes
 
     def _show_again(self, in_hand: "list[MessageTypeDef]") -> None:
         """Make messages visible that were not moved; if that fails, their visibility timeout does it."""
@@ -328,8 +339,7 @@ def _redrive(entry: "ListMessageMoveTasksResultEntryTypeDef") -> Redrive:
     )
 
 
-def _attributes(raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDef]":
-    """Return the attributes to send: its own and, for a text, the id that SQS would replace."""
+def _own_attributes(raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDef]":
     attributes: dict[str, MessageAttributeValueTypeDef] = {}
     for name, value in raw.get("MessageAttributes", {}).items():
         kept = attributes[name] = {"DataType": value["DataType"]}
@@ -337,7 +347,4 @@ def _attributes(raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDe
             kept["BinaryValue"] = value["BinaryValue"]
         else:
             kept["StringValue"] = value["StringValue"]
-    texts = {name: attribute_text(value) for name, value in raw.get("MessageAttributes", {}).items()}
-    if not has_own_identity(raw["Body"], texts) and len(attributes) < MAX_ATTRIBUTES:
-        attributes.setdefault(ORIGINAL_ID, {"DataType": "String", "StringValue": raw["MessageId"]})
     return attributes

@@ -6,7 +6,7 @@ import { element } from "../../core/dom.js";
 import { size } from "../../core/format.js";
 import { go, onChange, state } from "../../core/state.js";
 import { drawAttributes } from "../../panes/attributes.js";
-import { copyLinks } from "../../panes/copy_links.js";
+import { conflictLinks, copyLinks } from "../../panes/copy_links.js";
 import { drawData } from "../../panes/data.js";
 import { drawRaw } from "../../panes/raw.js";
 import { drawTimeline } from "../../panes/timeline.js";
@@ -64,6 +64,7 @@ function introduce(message) {
     time,
     size(message.size),
     ...copyLinks(message),
+    ...conflictLinks(message),
   );
   draw();
 }

@@ -17,6 +17,7 @@ export function makeRow(message) {
   row.querySelector("time").dateTime = message.time;
   fill(".gap", duration(message.since_previous_seconds, "+"));
   fill(".text .ellipsis", message.preview || "(empty)");
+  fill(".conflict", message.conflict_of ? "≠ conflict" : "");
   fill(".sequence", message.sequence === null ? "" : `#${message.sequence}`);
   fill(".type .ellipsis", message.type);
   fill(".source .ellipsis", message.source);
