@@ -241,8 +241,8 @@ ORIGINALS = 10_000
 
 # Each copy has an id of its own, and is found by it.
 COPY = """
-    INSERT INTO messages (queue, identity, content, source, id, type, time, body, preview, color, sequence, size,
-                          message_id, receive_count, attributes, sent_at, received_at, terms)
+    INSERT INTO messages (queue, identity, content, source, id, type, time, body, preview, color, sequence,
+                          size, message_id, receive_count, attributes, sent_at, received_at, terms)
     SELECT queue, sha256(new.id::bytea), content, source, new.id, type, time + copy * interval '1 ms',
            replace(body, m.id, new.id), preview, color, sequence, size, message_id, receive_count,
            attributes, sent_at, received_at,
