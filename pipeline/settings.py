@@ -72,6 +72,7 @@ def _explain(settings: type[BaseSettings], detail: object) -> str:
     variable, what = field.upper(), settings.model_fields[field].description
     if detail["type"] == "missing":
         return f"{variable} is not set: {what}"
-    value = "" if settings.model_fields[field].annotation is SecretStr else f"={detail['input']!r}"
+    is_secret = "SecretStr" in str(settings.model_fields[field].annotation)
+    value = "" if is_secret else f"={detail['input']!r}"
     rule = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     return f"{variable}{value} is not allowed: {rule} ({what})"

@@ -43,6 +43,7 @@ class Viewer(BaseApplication):
             "post_worker_init": self._set_up_worker,
             "logger_class": "viewer.gunicorn_logging.GunicornLogger",
             "control_socket_disable": True,
+            "forwarded_allow_ips": ",".join(self._settings.trusted_proxies),
         }
         if self._settings.tls_certfile:
             options["certfile"] = str(self._settings.tls_certfile)

@@ -31,6 +31,7 @@ from viewer.live.hub import Hub
 from viewer.live.samples import Samples
 from viewer.live.tail import Tail
 from viewer.pages import add_pages
+from viewer.proxies import serve_behind_proxies
 from viewer.redaction import Mask
 from viewer.settings import ViewerSettings
 
@@ -47,6 +48,7 @@ CONTENT_SECURITY_POLICY = (
 # The style sheet of Swagger UI contains its icons.
 DOCS_SECURITY_POLICY = f"{CONTENT_SECURITY_POLICY}; img-src 'self' data:"
 
+HSTS_SECONDS = 365 * 86_400
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -89,7 +91,8 @@ def create_app(
         app.register_api(blueprint)
     add_pages(app, reader, hub, tail, views=views, settings=settings)
     answer_problems_as_documents(app)
-    guard(app, settings)
+    guard(app, database, settings)
+    serve_behind_proxies(app, settings)
     compress(app)
     _answer_outages(app)
     _add_security_headers(app)
@@ -111,6 +114,14 @@ def _add_security_headers(app: Flask) -> None:
         policy = DOCS_SECURITY_POLICY if is_docs else CONTENT_SECURITY_POLICY
         response.headers["Content-Security-Policy"] = policy
         response.headers.update(SECURITY_HEADERS)
+        if request.is_secure and not _is_on_this_machine():
+            response.headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
         if request.endpoint not in FILES:
             response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _is_on_this_machine() -> bool:
+    """Tell whether the request is to localhost, whose other ports would be cut off from HTTP as well."""
+    host: str = request.environ.get("HTTP_HOST", "")
+    return host.partition(":")[0].lower().rstrip(".") == "localhost"

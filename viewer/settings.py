@@ -5,9 +5,11 @@ import ssl
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from pipeline.settings import DatabaseSettings, ResourceName, Seconds, TopicSettings
+
+MIN_TOKEN_CHARACTERS = 16
 
 
 class ViewerSettings(DatabaseSettings, TopicSettings):
@@ -21,7 +23,9 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
         description="services whose health the page shows, such as `producer=http://host:5000,consumer=http://host:5000`",
     )
     viewer_token: SecretStr | None = Field(
-        None, description="access token, required by the page and the API; unset: no access control"
+        None,
+        description=f"access token of at least {MIN_TOKEN_CHARACTERS} characters, required by the page and "
+        "the API; unset: no access control",
     )
     read_only: bool | None = Field(
         None,
@@ -39,6 +43,11 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
     redact: Annotated[
         str, StringConstraints(pattern=r"^$|^(data|attr)(\.[^.,]+)+(,(data|attr)(\.[^.,]+)+)*$")
     ] = Field("", description="fields to mask, such as `data.card,attr.token`")
+    forwarded_allow_ips: str = Field(
+        "",
+        description="addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
+        "trusted, such as `10.0.0.0/8,127.0.0.1`; `*`: whoever connects",
+    )
     path_prefix: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
         "", description="path that everything is served under, such as `/fanout`; /health stays at the root"
     )
@@ -47,11 +56,31 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
         10_000, description="maximum number of concurrent connections, open streams included"
     )
     max_streams_per_client: Annotated[int, Field(ge=1)] = Field(
-        1_000, description="maximum number of open streams per client address; a proxy counts as one client"
+        1_000,
+        description="maximum number of open streams per client address; a proxy counts as one client, unless "
+        "`FORWARDED_ALLOW_IPS` names it",
     )
 
     tls_certfile: Path | None = Field(None, description="PEM file of the certificate chain; enables HTTPS")
     tls_keyfile: Path | None = Field(None, description="PEM file of its private key, without a password")
+
+    @field_validator("viewer_token")
+    @classmethod
+    def _cannot_be_guessed(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        token = value.get_secret_value().strip()  # a file that it comes from often ends with a line break
+        if len(token) < MIN_TOKEN_CHARACTERS:
+            raise ValueError(f"should have at least {MIN_TOKEN_CHARACTERS} characters")
+        return SecretStr(token)
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for network in value.split(","):
+            if network.strip() not in ("", "*"):
+                ipaddress.ip_network(network.strip())
+        return value
 
     @model_validator(mode="after")
     def _certificate_and_key_are_usable(self) -> "ViewerSettings":
@@ -60,6 +89,11 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
         if self.tls_certfile and self.tls_keyfile:
             _try_certificate(self.tls_certfile, self.tls_keyfile)
         return self
+
+    @property
+    def trusted_proxies(self) -> list[str]:
+        """The networks of FORWARDED_ALLOW_IPS; `*` stands for every address."""
+        return [network.strip() for network in self.forwarded_allow_ips.split(",") if network.strip()]
 
     @property
     def allowed_host_names(self) -> frozenset[str]:

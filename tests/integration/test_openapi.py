@@ -270,8 +270,8 @@ def test_the_document_names_the_path_that_everything_is_served_under(
 
 
 def test_the_docs_need_the_token(open_viewer: OpenViewer, store: Store) -> None:
-    viewer = open_viewer(store, viewer_token=SecretStr("token"))
-    with_token = {"Authorization": "Bearer token"}
+    viewer = open_viewer(store, viewer_token=SecretStr("token of some length"))
+    with_token = {"Authorization": "Bearer token of some length"}
 
     assert viewer.get("/docs").location == "/login?next=/docs"
     assert viewer.get("/api/openapi.json").status_code == 401

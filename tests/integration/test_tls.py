@@ -28,7 +28,7 @@ def test_a_reader_logs_in_by_https_and_follows_and_writes(
         "viewer",
         {"DATABASE_URL": database_url, **aws_environment(closed_port())},
         wait=False,
-        VIEWER_TOKEN="sesame",
+        VIEWER_TOKEN="sesame, sesame, open",
         **certificate,
     )
     url = f"https://localhost:{viewer.port}"
@@ -46,7 +46,7 @@ def test_a_reader_logs_in_by_https_and_follows_and_writes(
     page = context.new_page()
 
     page.goto(url)
-    page.get_by_label("Token").fill("sesame")
+    page.get_by_label("Token").fill("sesame, sesame, open")
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
     store.add([arrival("hello")])

@@ -34,6 +34,9 @@ def database(monkeypatch: pytest.MonkeyPatch) -> None:
         (ConsumerSettings, "FAULTS", "fail=2", "a share from 0 to 1"),
         (ConsumerSettings, "RETENTION_MESSAGES", "0", "greater than or equal to 1"),
         (ViewerSettings, "MAX_CONNECTIONS", "0", "greater than or equal to 1"),
+        (ViewerSettings, "ALLOWED_HOSTS", "https://fanout.example", "pattern"),
+        (ViewerSettings, "FORWARDED_ALLOW_IPS", "10.0.0.1/8", "has host bits set"),
+        (ViewerSettings, "FORWARDED_ALLOW_IPS", "proxy", "IPv4 or IPv6 network"),
         (RunSettings, "EMULATOR", "moto", "'ministack' or 'localstack'"),
         (RunSettings, "AWS_PORT", "5000", "VIEWER_PORT is the same"),
     ],
@@ -86,3 +89,26 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PORT", "")
 
     assert load_settings(ProducerSettings).port == 5000
+
+
+@pytest.mark.parametrize("token", ["a", "fifteen-letters", " " * 20 + "short", "short\n" + "\n" * 20])
+def test_a_token_that_could_be_guessed_is_refused_and_not_shown(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIEWER_TOKEN", token)
+
+    with pytest.raises(SystemExit) as exit_:
+        load_settings(ViewerSettings)
+
+    [line] = str(exit_.value).splitlines()
+    assert line.startswith("VIEWER_TOKEN is not allowed: should have at least 16 characters")
+    assert token.strip() not in line.removesuffix("control)").replace("access", "").split()
+
+
+def test_a_token_from_a_file_may_end_with_a_line_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIEWER_TOKEN", "sixteen-letters!\n")
+
+    token = load_settings(ViewerSettings).viewer_token
+
+    assert token
+    assert token.get_secret_value() == "sixteen-letters!"

@@ -34,7 +34,7 @@ REASONS = {
     413: "the body is too large",
     415: "the body is of another type",
     421: "without a token, the viewer answers to localhost, IP addresses and ALLOWED_HOSTS only",
-    429: "too many streams of one client",
+    429: "too many wrong tokens, or too many streams, of one client",
     503: "the database or AWS does not answer, or the viewer is stopping; try again",
 }
 
@@ -53,7 +53,7 @@ class ApiBlueprint(APIBlueprint):
         *,
         about: str,
         prefix: str | None = None,
-        common: Sequence[int] = (400, 401, 421, 503),
+        common: Sequence[int] = (400, 401, 421, 429, 503),
         **options: Any,
     ) -> None:
         """`about` describes these operations, `prefix` begins their paths, `common` are errors of each."""

@@ -40,7 +40,7 @@ def docs_blueprint(app: OpenAPI) -> ApiBlueprint:
         "docs",
         __name__,
         about="The description of the API",
-        common=(400, 401, 421),
+        common=(400, 401, 421, 429),
         static_folder=SWAGGER_UI,
         static_url_path="/docs/swagger",
     )

@@ -10,6 +10,7 @@ export async function ask(path, options) {
   } catch {
     throw new Error("the viewer does not answer");
   }
+  if (answer.status === 401) location.reload(); // the session has ended: leads to the login
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? answer.statusText);
   return answer.json();
 }
