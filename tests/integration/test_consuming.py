@@ -1,11 +1,12 @@
 """What becomes of a message on the queue: stored and deleted, tried again, or dead with its reason."""
 
 import dataclasses
+import importlib
 import itertools
 import json
 import threading
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -235,6 +236,90 @@ def test_what_the_database_refuses_fails_alone(ministack: Names, store: Store) -
     assert stored(store) == ["0", "1", "3"]
     [failed] = outcome.failed
     assert failed.error_type == "CheckViolation"
+
+
+def refuse_text(text: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function; it raises for whatever contains this text."""
+
+    def refusing(first: Any, *more: Any, **options: Any) -> Any:
+        if text in str(first):
+            raise RecursionError(f"{text} is too deep")
+        return call(first, *more, **options)
+
+    return refusing
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "consumer.queue.message_from_body",
+        "pipeline.store.writer.index_terms",
+        "pipeline.store.writer.storable",
+    ],
+)
+def test_whatever_raises_for_a_message_fails_it_alone_with_its_reason(
+    ministack: Names, store: Store, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    module, _, name = place.rpartition(".")
+    original = getattr(importlib.import_module(module), name)
+    monkeypatch.setattr(place, refuse_text("number-2", original))
+    send(ministack, *(f"number-{number}" for number in range(5)))
+    consumer = TestConsumer(ministack, store)
+
+    outcome = consumer.take(5)
+
+    assert {one.receive_count for one in outcome.done} == {1}
+    assert stored(store) == [f"number-{number}" for number in (0, 1, 3, 4)]
+    [failed] = outcome.failed
+    assert (failed.error_type, failed.error) == ("RecursionError", "number-2 is too deep")
+    with store.connection() as connection:
+        recorded = connection.execute("SELECT body, error_type, tries FROM failures").fetchall()
+    assert recorded == [("number-2", "RecursionError", 1)]
+
+
+def test_a_handler_of_a_batch_that_raises_fails_only_those_for_which_it_raises_alone(
+    ministack: Names, store: Store
+) -> None:
+    calls: list[int] = []
+
+    def handle(deliveries: Sequence[Delivery]) -> None:
+        calls.append(len(deliveries))
+        for delivery in deliveries:
+            if delivery.message.preview == "3":
+                raise Indescribable
+
+    consumer = TestConsumer(ministack, store, handle, StoreHandler(store))
+    publish(ministack, 6)
+
+    outcome = consumer.take(6)
+
+    assert stored(store) == ["0", "1", "2", "4", "5"]
+    assert {one.receive_count for one in outcome.done} == {1}
+    assert [(one.error_type, one.error) for one in outcome.failed] == [("Indescribable", "Indescribable")]
+    assert calls[0] > 1
+
+
+class Indescribable(Exception):
+    """An exception that cannot be turned into a text."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_a_failure_that_cannot_be_recorded_keeps_no_other_from_being_recorded(
+    ministack: Names, store: Store
+) -> None:
+    with store.connection() as connection:
+        connection.execute("ALTER TABLE failures ADD CHECK (preview <> '1')")
+    consumer = TestConsumer(ministack, store, refuse("0"), refuse("1"), refuse("2"), StoreHandler(store))
+    publish(ministack, 4)
+
+    outcome = consumer.take(4)
+
+    assert [one.message.preview for one in outcome.done] == ["3"]
+    with store.connection() as connection:
+        recorded = connection.execute("SELECT preview FROM failures ORDER BY preview").fetchall()
+    assert recorded == [("0",), ("2",)]
 
 
 def test_a_handler_that_outlasts_the_visibility_timeout_runs_once(names: Names, store: Store) -> None:

@@ -116,6 +116,35 @@ def test_what_postgresql_cannot_hold_is_written_out() -> None:
     assert storable("plain ünï 🙂") == "plain ünï 🙂"
 
 
+def test_failures_of_messages_that_no_queue_holds_any_more_are_pruned(store: Store) -> None:
+    log = FailureRecords(store)
+    old, redriven, young = arrival("old"), arrival("redriven"), arrival("young")
+    log.record([FailedTry(one, "KeyError", "'sku'", "", last=True) for one in (old, redriven, young)])
+    with store.connection() as connection:
+        connection.execute(
+            "UPDATE failures SET last_failed_at = now() - interval '16 d' WHERE preview <> 'young'"
+        )
+        connection.execute("UPDATE failures SET redriven_at = now() WHERE preview = 'redriven'")
+
+    assert log.prune(keep=100) == 1
+    assert previews(store) == ["redriven", "young"]
+
+
+def test_only_the_newest_failures_are_kept(store: Store) -> None:
+    log = FailureRecords(store)
+    for number in range(6):
+        log.record([FailedTry(arrival(f"{number}"), "KeyError", "'sku'", "", last=True)])
+
+    assert log.prune(keep=4) == 2
+    assert log.prune(keep=4) == 0
+    assert previews(store) == ["2", "3", "4", "5"]
+
+
+def previews(store: Store) -> list[str]:
+    with store.connection() as connection:
+        return [text for (text,) in connection.execute("SELECT preview FROM failures ORDER BY preview")]
+
+
 def test_a_settled_failure_is_pruned_with_its_message_and_an_open_one_stays(store: Store) -> None:
     log = FailureRecords(store)
     settled, dead, newest = arrival("settled"), arrival("dead"), arrival("newest")
