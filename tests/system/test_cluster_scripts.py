@@ -18,9 +18,13 @@ KUBECTL = """#!/bin/sh
 echo "kubectl $*" >>"$CALLS"
 case "$*" in
   "config current-context") echo "$CONTEXT" ;;
-  "get secret"*) printf %s "$TOKEN" ;;
+  "get secret"*jsonpath*) printf %s "$TOKEN" ;;
+  "get secret"*) printf %s "$SECRET" ;;
+  "get pod/"*) printf %s "$LEFT" ;;
+  "get pods"*) echo "$PODS" ;;
   "get "*) echo "$PRESENT" ;;
-  "exec "*|"apply -f -") cat >>"$CALLS" ;;
+  "wait "*) exit 1 ;;
+  "exec "*|"create -f -"|"replace -f -") cat >>"$CALLS" ;;
   "apply -k "*) cat "$3/../release/kustomization.yaml" >>"$CALLS" ;;
 esac
 """
@@ -124,18 +128,62 @@ def test_a_new_secret_reaches_the_database_the_pods_and_no_list_of_processes(
     assert done.called("kubectl rollout restart")
 
 
+@pytest.mark.parametrize(("secret", "verb"), [("", "create"), ("secret/fanout-own", "replace")])
+def test_a_new_secret_is_copied_into_no_annotation(run: Callable[..., Done], secret: str, verb: str) -> None:
+    done = run("kubernetes/secret.sh", SECRET=secret)
+
+    assert done.status == 0, done.said
+    assert done.called(f"kubectl {verb} -f -")
+    assert not done.called("kubectl apply")
+
+
+def test_a_new_secret_is_reported_when_the_old_pods_are_gone(run: Callable[..., Done]) -> None:
+    present = "deployment.apps/consumer deployment.apps/viewer"
+    pods = "pod/consumer-a pod/viewer-b"
+
+    done = run("kubernetes/secret.sh", present=present, PODS=pods)
+
+    assert done.status == 0, done.said
+    [asked] = [call for call in done.calls if call.startswith("kubectl get pods")]
+    waits = [f"kubectl wait --for delete {pod} --timeout 2m" for pod in pods.split()]
+    status = [f"kubectl rollout status {deployment} --timeout 5m" for deployment in present.split()]
+    order = [asked, f"kubectl rollout restart {present}", *status, *waits]
+    assert [done.calls.index(call) for call in order] == sorted(done.calls.index(call) for call in order)
+
+
+def test_a_pod_that_keeps_the_old_secret_is_named(run: Callable[..., Done]) -> None:
+    done = run(
+        "kubernetes/secret.sh", present="deployment.apps/viewer", PODS="pod/viewer-b", LEFT="pod/viewer-b"
+    )
+
+    assert done.status == 1
+    assert "pod/viewer-b still runs with the old values" in done.said
+
+
+def test_a_token_that_the_viewer_would_refuse_changes_nothing(run: Callable[..., Done]) -> None:
+    done = run("kubernetes/secret.sh", VIEWER_TOKEN="fifteen-letters")
+
+    assert done.status == 1
+    assert "at least 16 characters" in done.said
+    assert not done.calls
+
+
 def test_a_secret_before_the_first_deploy_restarts_nothing(run: Callable[..., Done]) -> None:
     done = run("kubernetes/secret.sh")
 
     assert done.status == 0, done.said
-    assert done.called("kubectl apply -f -")
+    assert done.called("kubectl create -f -")
     assert not done.called("kubectl exec")
     assert not done.called("kubectl rollout restart")
 
 
 @pytest.mark.parametrize(
     ("variables", "token"),
-    [({"VIEWER_TOKEN": "sesame"}, "c2VzYW1l"), ({"TOKEN": "a2VwdA=="}, "a2VwdA=="), ({}, None)],
+    [
+        ({"VIEWER_TOKEN": "sesame, sesame, open"}, "c2VzYW1lLCBzZXNhbWUsIG9wZW4="),
+        ({"TOKEN": "a2VwdA=="}, "a2VwdA=="),
+        ({}, None),
+    ],
 )
 def test_a_viewer_token_is_set_kept_or_not_there(
     run: Callable[..., Done], variables: dict[str, str], token: str | None

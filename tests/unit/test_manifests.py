@@ -17,6 +17,7 @@ from kubernetes_validate import validate
 
 from consumer.__main__ import LAST_POLL_SECONDS
 from local.emulators import RESOURCES, ROOT
+from local.postgres import ROLE
 from pipeline.health import Health, health_blueprint
 from pipeline.retry import AWS_ERRORS
 from pipeline.settings import Settings, load_settings
@@ -107,7 +108,7 @@ def test_everything_carries_the_recommended_labels_with_true_versions() -> None:
 
 
 def test_make_manifests_writes_the_version_of_pyproject_toml_into_every_label(tmp_path: Path) -> None:
-    for folder in ("kubernetes", "overlays", "localstack-init"):
+    for folder in ("kubernetes", "overlays", "localstack-init", "postgres-init"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "Makefile", tmp_path)
     project = (ROOT / "pyproject.toml").read_text()
@@ -191,7 +192,8 @@ def test_a_pod_can_write_to_its_volumes_only(name: str) -> None:
 
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
-    assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"])
+    written = [volume for volume in pod["volumes"] if "configMap" not in volume]
+    assert all("sizeLimit" in volume["emptyDir"] for volume in written)
 
 
 @pytest.mark.parametrize("name", PODS)
@@ -201,7 +203,7 @@ def test_a_pod_is_given_nothing_that_it_did_not_ask_for(name: str) -> None:
     assert pod["automountServiceAccountToken"] is False
     # Else a Service named viewer sets VIEWER_PORT, and one named localstack LOCALSTACK_PORT, which it reads.
     assert pod["enableServiceLinks"] is False
-    assert set(resources["requests"]) == set(resources["limits"]) == {"cpu", "memory"}
+    assert set(resources["requests"]) == set(resources["limits"]) == {"cpu", "memory", "ephemeral-storage"}
 
 
 def broken() -> None:
@@ -401,6 +403,20 @@ def test_postgres_keeps_its_data_on_a_claim_and_is_asked_over_the_network() -> N
     # While it is being set up it listens on its socket only, and must not be taken for ready.
     for probe in PROBES:
         assert {"pg_isready", "127.0.0.1"} <= set(container[probe]["exec"]["command"])
+
+
+def test_postgres_prepares_the_role_of_the_services_in_the_cluster_and_in_compose_alike() -> None:
+    container, composed = container_of("postgres"), COMPOSE["services"]["postgres"]
+    folder = "/docker-entrypoint-initdb.d"
+
+    assert one("ConfigMap", "postgres-init")["data"] == {ROLE.name: ROLE.read_text()}, "make manifests"
+    assert {"name": "init", "mountPath": folder, "readOnly": True} in container["volumeMounts"]
+    assert f"./{ROLE.relative_to(ROOT)}:{folder}/{ROLE.name}:ro" in composed["volumes"]
+    assert [part.replace("$$", "$") for part in composed["entrypoint"]] == container["command"]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    for name in ("POSTGRES_USER", "POSTGRES_DB"):
+        assert composed["environment"][name] == environment[name]
+    assert environment["POSTGRES_USER"] == "postgres"  # not the role in DATABASE_URL
 
 
 # ---- Configuration
