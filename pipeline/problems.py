@@ -12,18 +12,23 @@ log = logging.getLogger(__name__)
 
 
 class Problem(Exception):
-    """An error to answer with. `extension` adds members, such as the `parameter` that is wrong."""
+    """An error to answer with. `extension` adds members, such as the `parameter` that is wrong.
 
-    def __init__(self, status: int, detail: str, **extension: Any) -> None:
+    `retry_after` is after how many seconds to try again.
+    """
+
+    def __init__(self, status: int, detail: str, *, retry_after: int | None = None, **extension: Any) -> None:
         """Keep the members of the document."""
         super().__init__(detail)
         self.status, self.detail, self.extension = status, detail, extension
+        self.retry_after = retry_after
 
     def to_response(self) -> Response:
         """Return the document."""
         title = HTTPStatus(self.status).phrase
         body = {"title": title, "status": self.status, "detail": self.detail, **self.extension}
-        return Response(json.dumps(body), self.status, mimetype="application/problem+json")
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return Response(json.dumps(body), self.status, headers, mimetype="application/problem+json")
 
 
 def answer_problems_as_documents(app: Flask) -> None:

@@ -56,20 +56,22 @@ class Viewer(BaseApplication):
         from pipeline.aws import Topic, sns_client, sqs_client
         from pipeline.health import Health
         from pipeline.store.dead_letters import FailureReader
-        from pipeline.store.migrate import check_schema, open_database
+        from pipeline.store.migrate import check_schema
         from pipeline.store.reader import Reader
         from viewer.app import create_app
         from viewer.aws.queue_inspection import Queues
         from viewer.aws.reconciliation import Reconciler
+        from viewer.databases import open_databases
         from viewer.live.hub import Hub
+        from viewer.live.matcher import Matcher
         from viewer.live.sampler import Sampler
         from viewer.live.samples import Samples
         from viewer.live.tail import Tail
 
         settings = self._settings
         stop = threading.Event()
-        database = open_database(settings.database_url.get_secret_value())
-        reader = Reader(database)
+        databases = open_databases(settings.database_url.get_secret_value())
+        database, reader = databases.store, Reader(databases.store, databases.searches)
         sqs = sqs_client(AWS_TIMEOUT_SECONDS)
         topic = Topic(sns_client(AWS_TIMEOUT_SECONDS), settings.topic_name)
         # Publishing needs AWS, but what is stored can be seen without it.
@@ -87,6 +89,9 @@ class Viewer(BaseApplication):
         sampler = Sampler(Samples(database), queues, stop)
         reconciler = Reconciler(queues, FailureReader(database))
         threading.Thread(target=tail.run, name="tail", daemon=True).start()
+        for scanning in (False, True):
+            matcher = Matcher(databases.matching, hub, stop, scanning=scanning)
+            threading.Thread(target=matcher.run, name="matcher", daemon=True).start()
         threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
         threading.Thread(target=reconciler.run, args=[stop], name="reconciler", daemon=True).start()
         self._tail, self._health = tail, health

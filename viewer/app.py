@@ -13,6 +13,7 @@ from pipeline.store.connection import Database
 from pipeline.store.dead_letters import FailureReader
 from pipeline.store.faults import FaultShare
 from pipeline.store.reader import Reader
+from pipeline.store.searches import RETRY_SECONDS, SearchFailed
 from viewer.api.dead_letters import dead_letters_blueprint
 from viewer.api.docs import DESCRIPTION, docs_blueprint
 from viewer.api.export import export_blueprint
@@ -105,6 +106,10 @@ def _answer_outages(app: Flask) -> None:
         @app.errorhandler(error_type)
         def answer_database_error(error: Exception) -> Response:
             return Problem(503, f"the database does not answer: {explain(error)}").to_response()
+
+    @app.errorhandler(SearchFailed)
+    def answer_failed_search(error: SearchFailed) -> Response:
+        return Problem(503, str(error), retry_after=RETRY_SECONDS).to_response()
 
 
 def _add_security_headers(app: Flask) -> None:

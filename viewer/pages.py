@@ -8,15 +8,16 @@ from pydantic import ConfigDict
 
 from pipeline.problems import Problem
 from pipeline.retry import DATABASE_ERRORS, explain
-from pipeline.search.sql import EVERYTHING
+from pipeline.search.sql import EVERYTHING, Search
 from pipeline.store.reader import Reader
+from pipeline.store.searches import SearchFailed
 from viewer.api.answers import to_json
 from viewer.api.checks import check
 from viewer.api.models import MessageSummary, SearchQuery
 from viewer.api.views import Views
 from viewer.formatting import clock, duration, status_label
 from viewer.live.hub import Hub
-from viewer.live.long_poll import Asked, look
+from viewer.live.long_poll import Asked, Found, look
 from viewer.live.tail import Tail
 from viewer.settings import ViewerSettings
 
@@ -47,7 +48,7 @@ def add_pages(
         away = tail.away  # asking again would take as long as a time-out
         if away is None:
             try:
-                found = look(reader, hub, Asked(search, limit=ROWS))
+                found, problem = _look(reader, hub, search, problem)
             except DATABASE_ERRORS as error:
                 away = explain(error)
         if away is not None:
@@ -64,3 +65,11 @@ def add_pages(
             export=settings.export,
             rows=ROWS,
         ), 200
+
+
+def _look(reader: Reader, hub: Hub, search: Search, problem: str | None) -> tuple[Found, str | None]:
+    """Return the rows and what is wrong with the search; one that costs too much finds nothing."""
+    try:
+        return look(reader, hub, Asked(search, limit=ROWS)), problem
+    except SearchFailed as error:
+        return Found([], hub.newest_stored()), str(error)

@@ -12,6 +12,9 @@ from pipeline.search.terms import field_term, split_words
 
 MAX_SEARCH_LENGTH = 1_000
 MAX_CONDITIONS = 30
+MAX_SCANS = 12
+# Words of a phrase that are looked up in the index. Its text is compared anyway; more would only cost.
+MAX_PHRASE_WORDS = 8
 
 _TOKEN = re.compile(r'(-)?(?:([A-Za-z_][\w.\-]*):(?!//))?(?:"((?:[^"\\]|\\.)*)"?|(\S+))')
 _DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
@@ -46,7 +49,10 @@ def parse_search(text: str, now: datetime) -> Search:
     conditions = [_condition(token, now) for token in tokens]
     if len(conditions) > MAX_CONDITIONS:
         raise SearchError(f"a search has at most {MAX_CONDITIONS} conditions")
-    return Search(tuple(conditions))
+    search = Search(tuple(conditions))
+    if search.scans > MAX_SCANS:
+        raise SearchError(f"a search has at most {MAX_SCANS} phrases and words with punctuation")
+    return search
 
 
 def _condition(token: re.Match[str], now: datetime) -> Condition:
@@ -56,10 +62,12 @@ def _condition(token: re.Match[str], now: datetime) -> Condition:
     if name is None and word is not None and word.endswith(":") and word[:-1] in _EXAMPLES:
         raise SearchError(f"{word} needs a value, e.g. {word}{_EXAMPLES[word[:-1]]}")
     value = word if phrase is None else phrase
+    scans = name is None and not _is_term(value)
     found = _words(value, quoted=phrase is not None) if name is None else _named(name, value, now)
     if negated:
         found = sql.SQL("NOT ({})").format(found)
-    return Condition(token.group(), found, lasting=name is None or name.lower() not in _CHANGING)
+    lasting = name is None or name.lower() not in _CHANGING
+    return Condition(token.group(), found, lasting=lasting, scans=scans)
 
 
 def _named(name: str, value: str, now: datetime) -> sql.Composable:
@@ -104,21 +112,31 @@ def _size(name: str, value: str) -> int:
     return int(size[1]) * _SIZES[size[2].lower()]
 
 
+def _is_term(value: str) -> bool:
+    """Return whether it is one plain word. Of anything else, order and punctuation matter too."""
+    return split_words(value) == [value.casefold()]
+
+
 def _words(value: str, quoted: bool) -> sql.Composable:
     words = split_words(value)
-    found = [has_term(word, prefix=not quoted and word == words[-1]) for word in words]
-    # One plain word is a term. Of anything else, the order and the characters in between matter too.
-    if words != [value.casefold()]:
+    found = [has_term(word, prefix=not quoted and word == words[-1]) for word in _most_telling(words)]
+    if not _is_term(value):
         found.append(_contains(value))
     return sql.SQL(" AND ").join(found)
+
+
+def _most_telling(words: list[str]) -> list[str]:
+    """Return the first and the last word, which the text alone does not show to be whole, and the longest."""
+    ends = dict.fromkeys(words[:1] + words[-1:])
+    others = sorted(dict.fromkeys(word for word in words if word not in ends), key=len, reverse=True)
+    return [*ends, *others[: MAX_PHRASE_WORDS - len(ends)]]
 
 
 def _contains(value: str) -> sql.Composable:
     # JSON may escape characters of other scripts, and must escape quotes.
     ways = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     places = [
-        sql.SQL("strpos(lower(m.body), lower({})) > 0").format(sql.Literal(storable(way)))
-        for way in sorted(ways)
+        sql.SQL("strpos(t.text, lower({})) > 0").format(sql.Literal(storable(way))) for way in sorted(ways)
     ]
     named = sql.SQL("strpos(lower(concat_ws(' ', m.type, m.source, m.id)), lower({})) > 0")
     places.append(named.format(sql.Literal(storable(value))))

@@ -1,4 +1,8 @@
-"""Conditions on stored messages, as SQL on `messages m`, `failures f` and `duplicates d`."""
+"""Conditions on stored messages, as SQL on `messages m`, `failures f` and `duplicates d`.
+
+A condition that looks at the text of a message finds it in lower case in `t.text`, so that it is made once
+for all of them: see `Search.source`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +45,8 @@ def _statuses(fence: LiteralString) -> dict[str, LiteralString]:
     }
 
 
+# OFFSET 0 keeps the planner from making the text anew for each condition.
+TEXT: LiteralString = "CROSS JOIN LATERAL (SELECT lower(m.body) AS text OFFSET 0) t"
 # What became of a message, by the values of `status:`; several may be true of one message.
 STATUSES = _statuses(fence="")
 # The same for a few messages: OFFSET 0 keeps the planner from gathering all failures first.
@@ -51,12 +57,14 @@ STATUSES_OF_FEW = _statuses(fence="OFFSET 0")
 class Condition:
     """One part of a search: its text, and its SQL on `messages m`.
 
-    If it is not `lasting`, whether a message meets it can change after the message was stored.
+    If it is not `lasting`, whether a message meets it can change after the message was stored. One that
+    `scans` reads the whole text of each message that no other condition rules out, which no index can spare.
     """
 
     text: str
     sql: sql.Composable
     lasting: bool = True
+    scans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,16 @@ class Search:
     def __and__(self, other: "Search") -> "Search":
         """Return the search for messages that both find."""
         return Search(self.conditions + other.conditions)
+
+    @property
+    def source(self) -> sql.Composable:
+        """What its condition selects from, for FROM."""
+        return sql.SQL(f"messages m {TEXT}" if self.scans else "messages m")
+
+    @property
+    def scans(self) -> int:
+        """How often it reads the text of a message."""
+        return sum(condition.scans for condition in self.conditions)
 
     @property
     def sql(self) -> sql.Composable:

@@ -19,19 +19,25 @@ CONNECT_TIMEOUT_SECONDS = 5
 # A server that hangs breaks no connection: this is how long a statement may take. Together with a long poll
 # it must stay well below the default of STALL_SECONDS.
 ANSWER_SECONDS = 15.0
+CANCEL_SECONDS = 1.0
 
 Result = TypeVar("Result")
 
 
 class _Connection(psycopg.Connection[TupleRow]):
-    """A connection that gives up on a statement that the server does not answer in time."""
+    """A connection that gives up on a statement that the server does not answer in time, and cancels one on
+    the server as soon as nobody waits for its result any more.
+    """
 
     answer_seconds: float | None = ANSWER_SECONDS
+    abandoned: Callable[[], bool] | None = None
 
     def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
         """Wait for the server as psycopg does, but for a limited time."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)
+        if self.abandoned:
+            gen = self._cancel_if(self.abandoned, gen)
         try:
             return super().wait(gen, interval, self.answer_seconds)
         except psycopg.OperationalError:
@@ -40,6 +46,21 @@ class _Connection(psycopg.Connection[TupleRow]):
             self.close()  # a late answer would be taken for that to the next statement
             reason = f"PostgreSQL has not answered for {self.answer_seconds:g} s"
             raise psycopg.OperationalError(reason) from None
+
+    def _cancel_if(self, abandoned: Callable[[], bool], gen: PQGen[Result]) -> PQGen[Result]:
+        """Wait as `gen` does; each time that nothing came for an interval, look whether it was abandoned."""
+        cancelled = False
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and not cancelled and abandoned():
+                    cancelled = True
+                    self.cancel_safe(timeout=CANCEL_SECONDS)
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 class Database:
@@ -52,15 +73,19 @@ class Database:
         schema_version: int,
         max_connections: int = 10,
         answer_seconds: float = ANSWER_SECONDS,
+        statement_seconds: float | None = None,
+        abandoned: Callable[[], bool] | None = None,
     ) -> None:
         """Open no connection yet: each is opened when it is first needed.
 
         The database refuses inserts unless its schema has `schema_version`. A server that does not answer a
-        statement within `answer_seconds` counts as unreachable.
+        statement within `answer_seconds` counts as unreachable. The server itself ends a statement after
+        `statement_seconds`, if given, and soon after `abandoned` has returned true: both raise QueryCanceled.
         """
         self._url = database_url
-        self._options = _connection_options(schema_version)
+        self._options = _connection_options(schema_version, statement_seconds)
         self._answer_seconds = answer_seconds
+        self._abandoned = abandoned
         self._pool = ConnectionPool(
             database_url,
             connection_class=_Connection,
@@ -79,16 +104,27 @@ class Database:
     def connection(self, *, patient: bool = False) -> Iterator[psycopg.Connection[TupleRow]]:
         """Lend a connection. Each statement commits by itself, unless inside `connection.transaction()`.
 
-        A `patient` connection waits for its statements without a limit.
+        A `patient` connection waits for its statements without a limit of its own, and never cancels one.
         """
         with self._pool.connection() as connection:
             connection.answer_seconds = None if patient else self._answer_seconds
+            connection.abandoned = None if patient else self._abandoned
             try:
-                yield connection
+                with self._unlimited(connection) if patient else contextlib.nullcontext():
+                    yield connection
             finally:
                 if connection.closed:
                     # When the server went away, the pool's other connections are broken too.
                     self._pool.drain()
+
+    @contextlib.contextmanager
+    def _unlimited(self, connection: psycopg.Connection[TupleRow]) -> Iterator[None]:
+        connection.execute("SET statement_timeout = 0")
+        try:
+            yield
+        finally:
+            if not connection.closed:
+                connection.execute("RESET statement_timeout")
 
     def close(self) -> None:
         """Close every connection."""
@@ -108,7 +144,15 @@ class Database:
             }
 
 
-def _connection_options(schema_version: int) -> dict[str, Any]:
+def _connection_options(schema_version: int, statement_seconds: float | None) -> dict[str, Any]:
+    options = {
+        "timezone": "UTC",
+        "search_path": SCHEMA,
+        "fanout.schema_version": schema_version,
+        # Otherwise a statement runs to its end although the process that asked has gone.
+        "client_connection_check_interval": "1s",
+        "statement_timeout": f"{int(1000 * (statement_seconds or 0))}ms",  # 0: none
+    }
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": f"fanout {threading.current_thread().name}",
@@ -118,5 +162,5 @@ def _connection_options(schema_version: int) -> dict[str, Any]:
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 4,
-        "options": f"-c timezone=UTC -c search_path={SCHEMA} -c fanout.schema_version={schema_version}",
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
     }

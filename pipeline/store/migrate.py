@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -47,9 +48,9 @@ MIGRATIONS = read_migrations()
 SCHEMA_VERSION = MIGRATIONS[-1].version
 
 
-def open_database(database_url: str, max_connections: int = 10) -> Database:
-    """Return the database, for inserts into the schema of this release only."""
-    return Database(database_url, schema_version=SCHEMA_VERSION, max_connections=max_connections)
+def open_database(database_url: str, **options: Any) -> Database:
+    """Return the database, with the options of `Database`, for inserts into this release's schema only."""
+    return Database(database_url, schema_version=SCHEMA_VERSION, **options)
 
 
 def migrate(database: Database, queue_name: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -1,17 +1,24 @@
 """Reading from the store: the viewer's side."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import TupleRow, class_row, dict_row
 
 from pipeline.search.sql import EVERYTHING, IS_OF_MESSAGE, STATUSES, STATUSES_OF_FEW, Search
 from pipeline.store.connection import CHANNEL, DELETED, Database
+from pipeline.store.searches import Searches
 
+MAX_SEQ = 2**63 - 1
 NEWEST_SEARCHED = 20_000
+DELETE_SECONDS = 60
+
+Between = tuple[int | None, int | None]  # seqs, both excluded
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +107,17 @@ WHOLE_COLUMNS: LiteralString = (
 
 
 class Reader:
-    """Reads messages, and deletes them. Methods raise psycopg.OperationalError while the store is away."""
+    """Reads messages, and deletes them. Methods raise psycopg.OperationalError while the store is away, and
+    SearchFailed if they are given a search that costs too much.
+    """
 
-    def __init__(self, database: Database) -> None:
-        """Read from this database."""
+    def __init__(self, database: Database, searches: Searches | None = None) -> None:
+        """Read from this database, and search in the share of `searches`."""
         self._database = database
+        self._searches = searches or Searches(database)
+
+    def _connection(self, wanted: Search) -> AbstractContextManager[psycopg.Connection[TupleRow]]:
+        return self._searches.connection(wanted) if wanted.conditions else self._database.connection()
 
     def newest(self) -> int:
         """Return the highest seq, 0 if nothing is stored."""
@@ -126,14 +139,15 @@ class Reader:
         With `after` alone these are the ones that directly follow that seq, so that none is skipped when
         there are more than `limit`. Otherwise they are the newest ones, below `before` if it is given.
         """
-        condition = _between(wanted, after, before)
         if after is not None and before is None:
-            return self._find(condition, "m.seq", limit)[::-1]
+            return self._find(wanted, "m.seq", limit, after=after)[::-1]
         if wanted.conditions:
-            return self._find_newest(condition, before, limit)
-        return self._find(condition, "m.seq DESC", limit)
+            return self._find_newest(wanted, limit, after, before)
+        return self._find(wanted, "m.seq DESC", limit, after=after, before=before)
 
-    def _find_newest(self, condition: sql.Composable, before: int | None, limit: int) -> list[Summary]:
+    def _find_newest(
+        self, wanted: Search, limit: int, after: int | None, before: int | None
+    ) -> list[Summary]:
         """Look among the newest messages first, then, if these are too few, among all.
 
         PostgreSQL cannot know how rare a word is: asked for all messages by seq, it would read them one by
@@ -141,22 +155,34 @@ class Reader:
         order of the primary key from the planner, so that it looks the messages up by their terms and sorts
         them.
         """
-        end = sql.SQL("(SELECT max(seq) FROM messages)") if before is None else sql.Literal(before)
-        newest = sql.SQL("m.seq > {} - {}").format(end, sql.Literal(NEWEST_SEARCHED))
-        found = self._find(sql.SQL("{} AND {}").format(condition, newest), "m.seq DESC", limit)
-        return found if len(found) == limit else self._find(condition, "m.seq + 0 DESC", limit)
+        end = self.newest() + 1 if before is None else before
+        newest = max(after or 0, end - 1 - NEWEST_SEARCHED)
+        found = self._find(wanted, "m.seq DESC", limit, after=newest, before=before)
+        if len(found) == limit or newest <= (after or 0):
+            return found
+        return self._find(wanted, "m.seq + 0 DESC", limit, after=after, before=before)
 
-    def _find(self, condition: sql.Composable, order: LiteralString, limit: int) -> list[Summary]:
-        query = _page(SUMMARY_COLUMNS, condition, order, limit)
-        with self._database.connection() as connection:
+    def _find(
+        self,
+        wanted: Search,
+        order: LiteralString,
+        limit: int,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+    ) -> list[Summary]:
+        query = _page(SUMMARY_COLUMNS, wanted, (after, before), order, limit)
+        with self._connection(wanted) as connection:
             return connection.cursor(row_factory=class_row(Summary)).execute(query).fetchall()
 
     def count(
         self, wanted: Search = EVERYTHING, *, after: int | None = None, before: int | None = None
     ) -> int:
         """Return how many messages there are between the two seqs, both excluded."""
-        query = sql.SQL("SELECT count(*) FROM messages m WHERE {}").format(_between(wanted, after, before))
-        with self._database.connection() as connection:
+        query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(
+            wanted.source, _between(wanted, after, before)
+        )
+        with self._connection(wanted) as connection:
             row = connection.execute(query).fetchone()
             assert row is not None
             return int(row[0])
@@ -164,27 +190,13 @@ class Reader:
     def delete(self, wanted: Search) -> int:
         """Delete the messages found; return how many they were. Listeners are notified on commit."""
         query = sql.SQL("DELETE FROM messages m WHERE {}").format(wanted.sql)
-        with self._database.connection(patient=True) as connection, connection.transaction():
+        if wanted.scans:
+            found = sql.SQL("SELECT m.seq FROM {} WHERE {}").format(wanted.source, wanted.sql)
+            query = sql.SQL("DELETE FROM messages WHERE seq IN ({})").format(found)
+        with self._searches.connection(wanted, patient=True) as connection, connection.transaction():
+            connection.execute(f"SET LOCAL statement_timeout = '{DELETE_SECONDS}s'".encode())
             connection.execute(f"NOTIFY {CHANNEL}, '{DELETED}'")
             return connection.execute(query).rowcount
-
-    def found_by(self, searches: Sequence[Search], *, after: int, before: int) -> list[set[int]]:
-        """Return the seqs that each search finds between the two, both excluded, by one query."""
-        found: list[set[int]] = [set() for _ in searches]
-        if not searches:
-            return found
-        numbers = [
-            sql.SQL("CASE WHEN {} THEN {} END").format(search.sql, sql.Literal(number))
-            for number, search in enumerate(searches)
-        ]
-        query = sql.SQL("SELECT m.seq, array_remove(ARRAY[{}], NULL) FROM messages m WHERE {}").format(
-            sql.SQL(", ").join(numbers), _between(EVERYTHING, after, before)
-        )
-        with self._database.connection() as connection:
-            for seq, finders in connection.execute(query):
-                for number in finders:
-                    found[number].add(seq)
-        return found
 
     def nearest(self, wanted: Search, *, limit: int, after: int | None = None) -> list[NearMiss]:
         """Return the messages that meet most conditions but not all, of the 1,000 newest after that seq."""
@@ -192,7 +204,7 @@ class Reader:
         query = sql.SQL(
             """
             SELECT n.met, {columns} FROM (
-                SELECT m.seq, ARRAY[{met}]::boolean[] AS met FROM messages m WHERE {between}
+                SELECT m.seq, ARRAY[{met}]::boolean[] AS met FROM {source} WHERE {between}
                 ORDER BY m.seq DESC LIMIT 1000
             ) n JOIN messages m USING (seq)
             WHERE false = ANY (n.met)
@@ -200,10 +212,11 @@ class Reader:
         ).format(
             columns=sql.SQL(SUMMARY_COLUMNS),
             met=sql.SQL(", ").join(met),
+            source=wanted.source,
             between=_between(EVERYTHING, after, None),
             limit=sql.Literal(limit),
         )
-        with self._database.connection() as connection:
+        with self._searches.connection(wanted) as connection:
             rows = connection.cursor(row_factory=dict_row).execute(query).fetchall()
         failed = [_first_failed(wanted, row.pop("met")) for row in rows]
         return [NearMiss(Summary(**row), text) for row, text in zip(rows, failed, strict=True)]
@@ -214,7 +227,7 @@ class Reader:
             """
             WITH found AS (
                 SELECT m.type, m.source, m.attributes, ARRAY[{statuses}] AS statuses
-                FROM (SELECT * FROM messages m WHERE {wanted} ORDER BY m.seq DESC LIMIT {most}) m
+                FROM (SELECT m.* FROM {source} WHERE {wanted} ORDER BY m.seq DESC LIMIT {most}) m
             ), named (name, value) AS (
                 SELECT 'type', type FROM found
                 UNION ALL SELECT 'source', source FROM found
@@ -232,11 +245,12 @@ class Reader:
             ORDER BY name, place"""
         ).format(
             statuses=sql.SQL(_STATUSES),
+            source=wanted.source,
             wanted=wanted.sql,
             most=sql.Literal(most),
             values=sql.Literal(values),
         )
-        with self._database.connection() as connection:
+        with self._searches.connection(wanted) as connection:
             (_, _, counted, _), *rows = connection.execute(query).fetchall()
         found: dict[str, list[tuple[str, int]]] = {}
         for name, value, count, _ in rows:
@@ -247,11 +261,13 @@ class Reader:
         self, wanted: Search = EVERYTHING, *, limit: int, after: int, before: int | None = None
     ) -> list[StoredMessage]:
         """Return up to `limit` whole messages, oldest first: those that directly follow that seq."""
-        return self._read(_between(wanted, after, before), limit)
+        return self._read(_page(WHOLE_COLUMNS, wanted, (after, before), "m.seq", limit), wanted)
 
     def get(self, seq: int) -> StoredMessage | None:
         """Return one whole message, or None."""
-        found = self._read(sql.SQL("m.seq = {}").format(sql.Literal(seq)), 1)
+        if not 0 < seq < MAX_SEQ:
+            return None  # PostgreSQL would compare it with every message, as a number without limits
+        found = self._read(_page(WHOLE_COLUMNS, EVERYTHING, (seq - 1, seq + 1), "m.seq", 1), EVERYTHING)
         return found[0] if found else None
 
     def conflicts(self, seq: int, limit: int) -> list[int]:
@@ -262,22 +278,27 @@ class Reader:
         with self._database.connection() as connection:
             return [found for (found,) in connection.execute(query, [seq, limit])]
 
-    def _read(self, condition: sql.Composable, limit: int) -> list[StoredMessage]:
-        query = _page(WHOLE_COLUMNS, condition, "m.seq", limit)
-        with self._database.connection() as connection:
+    def _read(self, query: sql.Composed, wanted: Search) -> list[StoredMessage]:
+        with self._connection(wanted) as connection:
             return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
 
 
 def _page(
-    columns: LiteralString, condition: sql.Composable, order: LiteralString, limit: int
+    columns: LiteralString, wanted: Search, between: Between, order: LiteralString, limit: int
 ) -> sql.Composed:
     # Select first, describe then: otherwise the planner would prepare to describe every message.
     return sql.SQL(
         """
         SELECT {columns} FROM (
-            SELECT * FROM messages m WHERE {condition} ORDER BY {order} LIMIT {limit}
+            SELECT m.* FROM {source} WHERE {condition} ORDER BY {order} LIMIT {limit}
         ) m ORDER BY {order}"""
-    ).format(columns=sql.SQL(columns), condition=condition, order=sql.SQL(order), limit=sql.Literal(limit))
+    ).format(
+        columns=sql.SQL(columns),
+        source=wanted.source,
+        condition=_between(wanted, *between),
+        order=sql.SQL(order),
+        limit=sql.Literal(limit),
+    )
 
 
 def _first_failed(wanted: Search, met: Sequence[bool]) -> str:

@@ -21,7 +21,9 @@ from tests.support.ports import closed_port, free_port
 from tests.support.postgres import open_database
 from tests.support.stores import Store
 from viewer.app import create_app
+from viewer.databases import open_databases
 from viewer.live.hub import Hub
+from viewer.live.matcher import Matcher
 from viewer.live.tail import Tail
 from viewer.settings import ViewerSettings
 
@@ -109,12 +111,16 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
                 monkeypatch.setenv(name, value)
         settings = ViewerSettings(database_url=SecretStr("postgresql://given"), **options)
         stop = threading.Event()
-        reader = Reader(store.database)
+        databases = open_databases(store.url)
+        reader = Reader(store.database, databases.searches)
         hub = Hub(reader, stop, settings.heartbeat_seconds)
         tail = Tail(store.database, reader, hub, stop=stop, beat=lambda: None, queue_name=settings.queue_name)
         thread = threading.Thread(target=tail.run, daemon=True)
         thread.start()
         tails.append((tail, thread))
+        for scanning in (False, True):
+            matcher = Matcher(databases.matching, hub, stop, scanning=scanning)
+            threading.Thread(target=matcher.run, daemon=True).start()
         health = Health(60, {"database": store.check})
         topic_of_test = Topic(sns_client(), topic or "broadcasts")
         app = create_app(

@@ -16,12 +16,11 @@ from pydantic_core import PydanticKnownError
 from pipeline.search.grammar import MAX_SEARCH_LENGTH, parse_search
 from pipeline.search.sql import STATUSES, Search, equal, published
 from pipeline.store.dead_letters import LostReason, Outcome
+from pipeline.store.reader import MAX_SEQ
 from viewer.api import examples
 from viewer.api.checks import Described, Parameters
 
 AnswerType = TypeVar("AnswerType")
-
-MAX_SEQ = 2**63 - 1
 
 # ---- types of parameters
 

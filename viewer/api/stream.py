@@ -13,6 +13,7 @@ from pydantic import Field
 
 from pipeline.problems import Problem
 from pipeline.store.reader import Reader, Summary
+from pipeline.store.searches import SearchFailed
 from viewer.api import examples
 from viewer.api.answers import to_json
 from viewer.api.blueprint import ApiBlueprint, problems, text
@@ -62,8 +63,10 @@ def stream_blueprint(reader: Reader, hub: Hub, views: Views, settings: ViewerSet
         that reconnects with `Last-Event-ID` is sent what it missed, without gap or repeat. With `gaps=1` a
         `gap` event {from, to, count} stands for messages that were skipped because there are more than a
         person can follow. An idle stream sends comments. A search by `status:` finds the status at the time
-        of storing; the list finds the present one.
+        of storing; the list finds the present one. A stream whose search costs too much ends with an `error`
+        event {title, status, detail}; for a minute it is then refused with 503.
         """
+        hub.check(query.search)
         start = _start(header, query, hub)
         client = request.remote_addr or ""
         if open_streams[client] >= settings.max_streams_per_client:
@@ -75,6 +78,9 @@ def stream_blueprint(reader: Reader, hub: Hub, views: Views, settings: ViewerSet
                 with hub.following(query.search) as following:
                     follower = Follower(reader, hub, following, gaps=query.gaps)
                     yield from _events(follower, hub, start, format_message)
+            except SearchFailed as error:
+                hub.refuse(query.search, str(error))
+                yield format_error(error)
             finally:
                 open_streams[client] -= 1
 
@@ -102,7 +108,9 @@ def _events(follower: Follower, hub: Hub, seq: int, format_message: Format) -> I
     while not hub.stopping:
         gap, messages, seq = follower.next(seq)
         if messages:
-            yield (format_gap(gap) if gap else b"") + b"".join(map(format_message, messages))
+            text = (format_gap(gap) if gap else b"") + b"".join(map(format_message, messages))
+            del messages  # a slow reader should not keep them in memory
+            yield text
             wrote = True
         elif wrote:
             wrote = False
@@ -111,6 +119,11 @@ def _events(follower: Follower, hub: Hub, seq: int, format_message: Format) -> I
             # gone. With its id a reader that resumes need not look again through what did not match.
             yield f"id: {seq}\n: heartbeat\n\n".encode()
             wrote = True
+
+
+def format_error(error: SearchFailed) -> bytes:
+    """Return why the stream ends as one event: the members of a problem document."""
+    return _event("error", {"title": "Service Unavailable", "status": 503, "detail": str(error)})
 
 
 def format_gap(gap: Gap) -> bytes:

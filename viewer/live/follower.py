@@ -41,9 +41,9 @@ class Follower:
         """Return what was skipped, the messages that follow, and the seq up to which these are all.
 
         Waits for a message, and between two writes when there are many. Returns no message when woken for a
-        heartbeat.
+        heartbeat. Raises what `Following.after` does.
         """
-        if self._per_second() > SINGLE_PER_SECOND:
+        if self._per_second() > SINGLE_PER_SECOND and self._following.is_recent(seq):
             self._hub.pause(self._sent[-1][0] + BATCH_SECONDS - time.monotonic())
         self._following.wait(seq)
         if self._hub.stopping:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pipeline.problems import Problem
 from pipeline.search.sql import Search
 from pipeline.store.reader import NearMiss, Reader, Summary
+from pipeline.store.searches import SearchFailed
 from viewer.live.hub import Hub
 
 # The shortest time between two queries, however fast messages come.
 LOOK_SECONDS = 0.1
 # The status of stored messages changes without a new message.
 RELOOK_SECONDS = 0.5
+# How much longer than its query a request waits before the next one: it takes a small share of the database.
+RESTS = 10
 NEAR_MISSES = 5
 
 
@@ -43,11 +46,14 @@ def wait_for(reader: Reader, hub: Hub, asked: Asked, count: int, seconds: float)
     deadline = time.monotonic() + seconds
     with hub.following(asked.search) as following:
         while True:
+            began = time.monotonic()
             found = look(reader, hub, asked)
-            left = deadline - time.monotonic()
+            took = time.monotonic() - began
+            left = deadline - began - took
             if len(found.messages) >= count or left <= 0:
                 return found
-            hub.pause(min(LOOK_SECONDS, left))
+            hub.pause(min(max(LOOK_SECONDS, RESTS * took), left))
+            left = deadline - time.monotonic()
             following.wait(found.cursor, left if asked.search.lasting else min(RELOOK_SECONDS, left))
             if hub.stopping:
                 raise Problem(503, "the viewer is stopping; ask again")
@@ -64,7 +70,10 @@ def look(reader: Reader, hub: Hub, asked: Asked) -> Found:
 
 
 def near_misses(reader: Reader, asked: Asked) -> list[NearMiss]:
-    """Return the messages that came closest to matching."""
+    """Return the messages that came closest to matching; none if to find them costs too much."""
     if not asked.search.conditions:
         return []
-    return reader.nearest(asked.search, limit=NEAR_MISSES, after=asked.after)
+    try:
+        return reader.nearest(asked.search, limit=NEAR_MISSES, after=asked.after)
+    except SearchFailed:
+        return []  # they are a help, which the answer can do without

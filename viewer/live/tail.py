@@ -1,7 +1,7 @@
 """The tail: reads every message once as it is stored, in order, and tells the hub.
 
-One loop in each viewer process listens to PostgreSQL. What is new is read by one query, and which of it each
-followed search finds by one more.
+One loop in each viewer process listens to PostgreSQL, and reads what is new. Which of it each followed search
+finds is left to the matchers.
 """
 
 import logging
@@ -83,10 +83,7 @@ class Tail:
 
     def _read_new(self) -> None:
         while new := self._reader.find(after=self._hub.newest, limit=PAGE)[::-1]:
-            followings = self._hub.searches()
-            searches = [following.search for following in followings]
-            found = self._reader.found_by(searches, after=self._hub.newest, before=new[-1].seq + 1)
-            self._hub.extend(new, dict(zip(followings, found, strict=True)))
+            self._hub.extend(new)
 
     def _retry(self, call: Callable[[], Result]) -> Result:
         return retry_until_stopped(

@@ -62,6 +62,7 @@ function showConnection(words, why) {
   connection.dataset.state = words;
   connection.textContent = words;
   connection.title = why;
+  if (words === "stopped") showSearchProblem(why); // by the viewer: the search costs too much
 }
 
 // A page that nobody sees gives its connection back after a while, and continues where it was when it is seen

@@ -6,11 +6,13 @@ import { longPoll } from "./long_poll.js";
 import { openStream } from "./stream.js";
 
 const RETRY_MS = 2000;
+const MAX_RETRY_MS = 60_000;
 
 export class Connection {
   #options;
   #last; // the number of the last item that came, or after which it began
   #close = null;
+  #retryMs = RETRY_MS; // longer each time that the stream is refused
 
   // Begins after the number that `newest()` returns. Calls `pass(item, previous)` with the number of the item
   // before it, and `tell(state, why)`, until `signal` aborts.
@@ -25,9 +27,13 @@ export class Connection {
     this.#last = newest();
     this.#close = openStream(`api/stream?${query}&after=${this.#last}&gaps=1`, {
       item: (item) => this.#pass(item),
-      ready: () => tell("live"),
+      ready: () => {
+        this.#retryMs = RETRY_MS;
+        tell("live");
+      },
       reconnecting: () => tell("reconnecting"),
       refused: () => this.#retry(),
+      failed: (why) => tell("stopped", why),
       silent: () => this.#poll(),
     });
   }
@@ -40,7 +46,8 @@ export class Connection {
 
   #retry() {
     this.#options.tell("reconnecting");
-    setTimeout(() => this.open(), RETRY_MS);
+    setTimeout(() => this.open(), this.#retryMs);
+    this.#retryMs = Math.min(2 * this.#retryMs, MAX_RETRY_MS);
   }
 
   #poll() {

@@ -3,9 +3,9 @@
 const SILENCE_MS = 5000; // without a first event for so long, something in between holds the stream back
 
 // Calls `item(message or gap)` for each, `ready()` whenever the stream is connected, `reconnecting()` when it
-// broke and the browser connects again by itself, `refused()` when it does not, and `silent()` if nothing
-// ever comes. Returns a function that closes it.
-export function openStream(address, { item, ready, reconnecting, refused, silent }) {
+// broke and the browser connects again by itself, `refused()` when it does not, `failed(why)` when the viewer
+// ended it for good, and `silent()` if nothing ever comes. Returns a function that closes it.
+export function openStream(address, { item, ready, reconnecting, refused, failed, silent }) {
   const source = new EventSource(address);
   const silence = setTimeout(() => {
     source.close();
@@ -18,9 +18,13 @@ export function openStream(address, { item, ready, reconnecting, refused, silent
   for (const type of ["message", "gap"]) {
     source.addEventListener(type, ({ data }) => item(JSON.parse(data)));
   }
-  source.addEventListener("error", () => {
+  source.addEventListener("error", ({ data }) => {
     clearTimeout(silence);
-    if (source.readyState === EventSource.CLOSED) refused();
+    if (data) {
+      // Sent by the viewer; the browser's own errors have no data.
+      source.close();
+      failed(JSON.parse(data).detail);
+    } else if (source.readyState === EventSource.CLOSED) refused();
     else reconnecting();
   });
   return () => {
