@@ -16,10 +16,13 @@ from gunicorn.app.base import BaseApplication
 
 from pipeline.logs import set_up_logging
 from pipeline.settings import load_settings
+from viewer.gunicorn_worker import MAX_PROBES, MAX_WAITING, ssl_context
 from viewer.settings import ViewerSettings
 
 AWS_TIMEOUT_SECONDS = 5
-FILES_BESIDE_CONNECTIONS = 100
+FILES_BESIDE_CONNECTIONS = 100 + MAX_WAITING + 2 * MAX_PROBES
+HEAD_SECONDS = 5
+REQUESTS_BESIDE_STREAMS = 100  # of one client
 
 log = logging.getLogger("viewer")
 
@@ -36,10 +39,14 @@ class Viewer(BaseApplication):
         """Set the options of gunicorn."""
         options = {
             "bind": f"{self._settings.host}:{self._settings.port}",
-            "worker_class": "gevent",
+            "worker_class": "viewer.gunicorn_worker.Worker",
             "workers": 1,
             "worker_connections": self._settings.max_connections,
             "graceful_timeout": 3,
+            # How long a client may take for the head of its next request, the first one included.
+            "keepalive": HEAD_SECONDS,
+            # Otherwise a client on this machine could set SCRIPT_NAME.
+            "forwarder_headers": "",
             "post_worker_init": self._set_up_worker,
             "logger_class": "viewer.gunicorn_logging.GunicornLogger",
             "control_socket_disable": True,
@@ -48,6 +55,7 @@ class Viewer(BaseApplication):
         if self._settings.tls_certfile:
             options["certfile"] = str(self._settings.tls_certfile)
             options["keyfile"] = str(self._settings.tls_keyfile)
+            options["ssl_context"] = ssl_context
         for name, value in options.items():
             self.cfg.set(name, value)
 
@@ -100,6 +108,8 @@ class Viewer(BaseApplication):
     def _set_up_worker(self, worker: Any) -> None:
         """Set how this worker stops, and which errors it ignores."""
         import gevent
+
+        worker.max_per_client = self._settings.max_streams_per_client + REQUESTS_BESIDE_STREAMS
 
         def stop() -> None:
             # Open streams end by themselves; gunicorn would only wait for them.

@@ -23,8 +23,8 @@ class GunicornLogger(Logger):
         query = f"?{environ['QUERY_STRING']}" if environ.get("QUERY_STRING") else ""
         self.access_log.info(
             "%s %s%s %s",
-            environ["REQUEST_METHOD"],
-            environ["PATH_INFO"],
+            environ.get("REQUEST_METHOD", "?"),
+            environ.get("PATH_INFO", "?"),
             query,
             status,
             extra={"seconds": round(request_time.total_seconds(), 4)},
