@@ -5,23 +5,34 @@ Liveness checks only that the service's own loops still turn: a restart repairs 
 or a database. Readiness (`?probe=readiness`) checks the dependencies too.
 """
 
+import contextlib
 import json
 import logging
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 
 START = "start"
+# Shorter than the timeout of the readiness probes, so that they learn which dependency does not answer.
+CHECK_SECONDS = 5.0
+# A probe every second costs a dependency no more than that, however many ask.
+CHECK_AGAIN_SECONDS = 0.5
+MAX_CONNECTIONS = 64
+CONNECTION_SECONDS = 10.0
 
 Answer = tuple[dict[str, Any], int]
+log = logging.getLogger(__name__)
 access_log = logging.getLogger("access")
 
 
@@ -39,7 +50,7 @@ class Health:
     ) -> None:
         """Watch the start from now on, and each loop from its first report."""
         self._stall_seconds = stall_seconds
-        self._checks = checks
+        self._checks = {name: _Check(check) for name, check in checks.items()}
         self._clock = clock
         self._beats: dict[str, float] = {START: clock()}
         self._doing: dict[str, str] = {}
@@ -80,7 +91,10 @@ class Health:
     def readiness(self) -> Answer:
         """Return 200 if the service is alive, not draining, and every dependency works."""
         body, status = self.liveness()
-        checks = {name: _outcome(check) for name, check in self._checks.items()}
+        deadline = time.monotonic() + CHECK_SECONDS
+        for check in self._checks.values():
+            check.begin()
+        checks = {name: check.outcome(deadline) for name, check in self._checks.items()}
         failed = [name for name, outcome in checks.items() if outcome != "ok"]
         if status == 200 and self._draining.is_set():
             body, status = _down("draining")
@@ -93,12 +107,44 @@ def _down(reason: str) -> Answer:
     return {"status": "DOWN!", "reason": reason}, 503
 
 
-def _outcome(check: Callable[[], None]) -> str:
-    try:
-        check()
-    except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
-        return explain(error)
-    return "ok"
+class _Check:
+    """A check of one dependency, which all who ask at the same time share."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        """Check nothing yet."""
+        self._check = check
+        self._lock = threading.Lock()
+        self._answer: Future[str] | None = None
+        self._ended = 0.0
+
+    def begin(self) -> None:
+        """Check in a thread of its own, unless it was checked a moment ago or is being checked."""
+        with self._lock:
+            running = self._answer is not None and not self._answer.done()
+            if not running and self._ended + CHECK_AGAIN_SECONDS <= time.monotonic():
+                self._answer = Future()
+                threading.Thread(target=self._run, args=[self._answer], name="check", daemon=True).start()
+
+    def outcome(self, deadline: float) -> str:
+        """Return "ok" or what is wrong; that there is no answer, if there is none by then."""
+        assert self._answer is not None
+        try:
+            return self._answer.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            return f"no answer for {CHECK_SECONDS:g} s"
+
+    def _run(self, answer: "Future[str]") -> None:
+        try:
+            self._check()
+        except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
+            outcome = explain(error)
+        except Exception as error:
+            log.exception("check failed")
+            outcome = explain(error)
+        else:
+            outcome = "ok"
+        self._ended = time.monotonic()
+        answer.set_result(outcome)
 
 
 def health_blueprint(health: Health) -> Blueprint:
@@ -136,12 +182,63 @@ def serve_health(health: Health, host: str, port: int) -> None:
     app.register_blueprint(health_blueprint(health))
     answer_problems_as_documents(app)
     try:
-        server = make_server(host, port, app, threaded=True, request_handler=_LoggedRequest)
+        server = _Server(host, port, app, handler=_LoggedRequest)
     except OSError as error:
         raise SystemExit(f"cannot listen on {host}:{port} (PORT): {error.strerror}") from None
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
 
 
+class _Server(ThreadedWSGIServer):
+    """Keeps few connections, each for a limited time: probes are answered whoever else connects."""
+
+    daemon_threads = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Listen."""
+        self._since: dict[socket.socket, float] = {}  # the oldest first
+        self._changing = threading.Lock()
+        super().__init__(*args, **options)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own; end the oldest if there are too many."""
+        with self._changing:
+            self._since[request] = time.monotonic()
+            if len(self._since) > MAX_CONNECTIONS:
+                oldest = next(iter(self._since))
+                del self._since[oldest]
+                _hang_up(oldest)
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """End connections that take too long; called about twice a second, and after each new one."""
+        with self._changing:
+            for connection, since in list(self._since.items()):
+                if since + CONNECTION_SECONDS > time.monotonic():
+                    break
+                self._since.pop(connection)
+                _hang_up(connection)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection that was answered, or ended."""
+        with self._changing:
+            self._since.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log in one line why a request was not answered: its client left, or was sent away."""
+        del request
+        reason = explain(sys.exception())
+        log.debug("probe not answered", extra={"client": client_address[0], "reason": reason})
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """Let the thread that waits for this connection find its end."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 class _LoggedRequest(WSGIRequestHandler):
+    timeout = CONNECTION_SECONDS  # of each wait for this client
+
     def log_request(self, code: int | str = "-", _size: int | str = "-") -> None:
         access_log.info("%s %s %s", self.command, self.path, getattr(code, "value", code))

@@ -10,13 +10,15 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow, class_row, dict_row
 
-from pipeline.search.sql import EVERYTHING, IS_OF_MESSAGE, STATUSES, STATUSES_OF_FEW, Search
+from pipeline.search.sql import EVERYTHING, IS_OF_MESSAGE, STATUSES, STATUSES_OF_FEW, Condition, Search
 from pipeline.store.connection import CHANNEL, DELETED, Database
 from pipeline.store.searches import Searches
 
 MAX_SEQ = 2**63 - 1
 NEWEST_SEARCHED = 20_000
 DELETE_SECONDS = 60
+MAX_FACETS = 50
+MAX_FACET_VALUE = 200  # characters; nobody chooses from a menu of longer ones
 
 Between = tuple[int | None, int | None]  # seqs, both excluded
 
@@ -238,10 +240,13 @@ class Reader:
             ), counted AS (
                 SELECT name, value, count(*) AS count,
                        row_number() OVER (PARTITION BY name ORDER BY count(*) DESC, value) AS place
-                FROM named GROUP BY name, value
+                FROM named WHERE length(value) <= {longest} GROUP BY name, value
+            ), names AS (
+                SELECT name FROM counted GROUP BY name ORDER BY sum(count) DESC, name LIMIT {names}
             )
             SELECT '' AS name, '' AS value, (SELECT count(*) FROM found) AS count, 0 AS place
-            UNION ALL SELECT name, value, count, place FROM counted WHERE place <= {values}
+            UNION ALL SELECT name, value, count, place FROM counted JOIN names USING (name)
+                      WHERE place <= {values}
             ORDER BY name, place"""
         ).format(
             statuses=sql.SQL(_STATUSES),
@@ -249,6 +254,8 @@ class Reader:
             wanted=wanted.sql,
             most=sql.Literal(most),
             values=sql.Literal(values),
+            longest=sql.Literal(MAX_FACET_VALUE),
+            names=sql.Literal(MAX_FACETS),
         )
         with self._searches.connection(wanted) as connection:
             (_, _, counted, _), *rows = connection.execute(query).fetchall()
@@ -257,18 +264,27 @@ class Reader:
             found.setdefault(name, []).append((value, count))
         return Facets(counted, counted < most, found)
 
-    def read(
-        self, wanted: Search = EVERYTHING, *, limit: int, after: int, before: int | None = None
-    ) -> list[StoredMessage]:
-        """Return up to `limit` whole messages, oldest first: those that directly follow that seq."""
-        return self._read(_page(WHOLE_COLUMNS, wanted, (after, before), "m.seq", limit), wanted)
+    def places(self, wanted: Search, *, after: int, before: int, limit: int) -> list[tuple[int, int]]:
+        """Return the seqs and sizes of up to `limit` messages between the two seqs, oldest first."""
+        query = sql.SQL("SELECT m.seq, m.size FROM {} WHERE {} ORDER BY m.seq LIMIT {}").format(
+            wanted.source, _between(wanted, after, before), sql.Literal(limit)
+        )
+        with self._connection(wanted) as connection:
+            return [(int(seq), int(size)) for seq, size in connection.execute(query)]
+
+    def read(self, seqs: Sequence[int]) -> list[StoredMessage]:
+        """Return those of these whole messages that are stored, oldest first."""
+        some = sql.SQL("m.seq = ANY({})").format(sql.Literal(list(seqs)))
+        search = Search((Condition("", some),))
+        query = _page(WHOLE_COLUMNS, search, (None, None), "m.seq", len(seqs))
+        with self._database.connection() as connection:
+            return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
 
     def get(self, seq: int) -> StoredMessage | None:
         """Return one whole message, or None."""
         if not 0 < seq < MAX_SEQ:
             return None  # PostgreSQL would compare it with every message, as a number without limits
-        found = self._read(_page(WHOLE_COLUMNS, EVERYTHING, (seq - 1, seq + 1), "m.seq", 1), EVERYTHING)
-        return found[0] if found else None
+        return next(iter(self.read([seq])), None)
 
     def conflicts(self, seq: int, limit: int) -> list[int]:
         """Return the newest conflicts that have the identity of this message, itself excluded."""
@@ -277,10 +293,6 @@ class Reader:
             WHERE m.seq = %s AND o.seq <> m.seq AND o.conflict_of IS NOT NULL ORDER BY o.seq DESC LIMIT %s"""
         with self._database.connection() as connection:
             return [found for (found,) in connection.execute(query, [seq, limit])]
-
-    def _read(self, query: sql.Composed, wanted: Search) -> list[StoredMessage]:
-        with self._connection(wanted) as connection:
-            return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
 
 
 def _page(

@@ -30,12 +30,13 @@ REASONS = {
     401: "the token is missing or wrong",
     403: "switched off here (READ_ONLY, EXPORT), or requested by a page of another origin",
     404: "there is no such message",
+    408: "the body arrives too slowly",
     409: "what it needs is missing (a dead-letter queue, FAULTS, a redrive), or a redrive is running",
     413: "the body is too large",
     415: "the body is of another type",
     421: "without a token, the viewer answers to localhost, IP addresses and ALLOWED_HOSTS only",
-    429: "too many wrong tokens, or too many streams, of one client",
-    503: "the database or AWS does not answer, or the viewer is stopping; try again",
+    429: "too many wrong tokens, streams or exports of one client, or too many exports",
+    503: "the database or AWS does not answer, the search costs too much, or the viewer is busy or stopping",
 }
 
 
@@ -89,7 +90,7 @@ class ApiBlueprint(APIBlueprint):
                 for status, response in {
                     **_answer(types["return"]),
                     **(problems(403) if method != "GET" else {}),
-                    **(problems(413, 415) if body else {}),
+                    **(problems(408, 413, 415) if body else {}),
                     **(responses or {}),
                 }.items()
             },

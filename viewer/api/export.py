@@ -1,20 +1,25 @@
 """Export: a whole search as a file, `GET /api/messages.ndjson` and `.csv`, oldest first.
 
-It is read page by page, each in a query of its own: memory stays constant however much there is, and no
+It is read piece by piece, each in queries of its own: memory stays constant however much there is, and no
 transaction stays open for as long as a slow reader takes.
 """
 
 import csv
+import errno
 import io
 import json
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
-from flask import Response
+from flask import Response, request
 
 from pipeline.problems import Problem
-from pipeline.search.sql import Search
+from pipeline.retry import DATABASE_ERRORS, explain
+from pipeline.search.sql import EVERYTHING, Search
 from pipeline.store.reader import Reader
+from pipeline.store.searches import WAIT_SECONDS, SearchFailed, SearchTooSlow, TooManySearches
 from viewer.api import examples
 from viewer.api.answers import rfc3339, to_json
 from viewer.api.blueprint import ApiBlueprint, problems, text
@@ -22,8 +27,18 @@ from viewer.api.models import ExportedMessage, SearchQuery
 from viewer.api.views import Views
 from viewer.live.hub import Hub
 
-# A message has up to 1 MiB; this many are in memory at once.
-PAGE = 25
+# What is in memory at once: messages of so many bytes together, or one.
+PIECE_BYTES = 256 * 1024
+# Seqs that one query looks through for what it finds, and how many messages it finds at most.
+MAX_WINDOW = 20_000
+MIN_WINDOW = 20
+PAGE = 500
+TURN_SECONDS = 60.0  # how long a running export waits for its turn among searches
+MAX_EXPORTS = 8
+MAX_EXPORTS_PER_CLIENT = 4
+RETRY_SECONDS = 30
+
+log = logging.getLogger(__name__)
 Writer = Callable[[Iterable[ExportedMessage]], Iterator[str]]
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 CSV_COLUMNS = (
@@ -48,6 +63,7 @@ CSV_COLUMNS = (
 def export_blueprint(reader: Reader, hub: Hub, views: Views, *, allowed: bool) -> ApiBlueprint:
     """Return both exports; they answer 403 unless `allowed`."""
     blueprint = ApiBlueprint("export", __name__, about="A whole search as a file")
+    running: Counter[str] = Counter()  # by the client's address
 
     @blueprint.before_request
     def refuse() -> None:
@@ -58,7 +74,7 @@ def export_blueprint(reader: Reader, hub: Hub, views: Views, *, allowed: bool) -
         "/api/messages.ndjson",
         responses={
             **text("application/x-ndjson", "a message in each line", examples.NDJSON),
-            **problems(403),
+            **problems(403, 429),
         },
     )
     def export_ndjson(query: SearchQuery) -> Response:
@@ -70,7 +86,7 @@ def export_blueprint(reader: Reader, hub: Hub, views: Views, *, allowed: bool) -
 
     @blueprint.get(
         "/api/messages.csv",
-        responses={**text("text/csv", "a message in each row", examples.CSV), **problems(403)},
+        responses={**text("text/csv", "a message in each row", examples.CSV), **problems(403, 429)},
     )
     def export_csv(query: SearchQuery) -> Response:
         """Export a search as CSV.
@@ -82,7 +98,11 @@ def export_blueprint(reader: Reader, hub: Hub, views: Views, *, allowed: bool) -
     def answer(wanted: Search, kind: str, mimetype: str, write: Writer) -> Response:
         messages = _read(reader, wanted, hub.newest_stored(), views)
         name = f"messages-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
-        return Response(
+        client = request.remote_addr or ""
+        if running[client] >= MAX_EXPORTS_PER_CLIENT or running.total() >= MAX_EXPORTS:
+            raise Problem(429, "too many exports are running; try again later", retry_after=RETRY_SECONDS)
+        running[client] += 1
+        response = Response(
             write(messages),
             mimetype=mimetype,
             headers={
@@ -91,15 +111,62 @@ def export_blueprint(reader: Reader, hub: Hub, views: Views, *, allowed: bool) -
                 "X-Accel-Buffering": "no",
             },
         )
+        response.call_on_close(lambda: end(client))
+        return response
+
+    def end(client: str) -> None:
+        running[client] -= 1
+        if not running[client]:
+            del running[client]
 
     return blueprint
 
 
 def _read(reader: Reader, wanted: Search, newest: int, views: Views) -> Iterator[ExportedMessage]:
-    seq = 0
-    while page := reader.read(wanted, after=seq, before=newest + 1, limit=PAGE):
-        yield from map(views.exported, page)
-        seq = page[-1].seq
+    try:
+        for seqs in _pieces(_places(reader, wanted, newest)):
+            yield from map(views.exported, reader.read(seqs))
+    except (SearchFailed, *DATABASE_ERRORS) as error:
+        log.warning("export broken off", extra={"reason": explain(error)})
+        # Part of the answer was sent. Closed before its end, it does not look complete.
+        raise ConnectionResetError(errno.ECONNRESET, "export broken off") from None
+
+
+def _places(reader: Reader, wanted: Search, newest: int) -> Iterator[tuple[int, int]]:
+    """Yield the seq and size of each message found. What takes too long is read in shorter windows."""
+    oldest = reader.places(EVERYTHING, after=0, before=newest + 1, limit=1)
+    seq = oldest[0][0] - 1 if oldest else newest
+    window, patience = MAX_WINDOW, TURN_SECONDS
+    while seq < newest:
+        end = min(seq + window, newest)
+        try:
+            found = reader.places(wanted, after=seq, before=end + 1, limit=PAGE)
+        except TooManySearches:
+            patience -= WAIT_SECONDS
+            if patience < 0:
+                raise
+            continue
+        except SearchTooSlow:
+            window //= 10
+            if window < MIN_WINDOW:
+                raise
+            continue
+        yield from found
+        seq = found[-1][0] if len(found) == PAGE else end
+
+
+def _pieces(places: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
+    """Yield the seqs of messages that are read together."""
+    seqs: list[int] = []
+    together = 0
+    for seq, size in places:
+        if seqs and (together + size > PIECE_BYTES or len(seqs) == PAGE):
+            yield seqs
+            seqs, together = [], 0
+        seqs.append(seq)
+        together += size
+    if seqs:
+        yield seqs
 
 
 def _ndjson(messages: Iterable[ExportedMessage]) -> Iterator[str]:
