@@ -84,8 +84,8 @@ def _eventbridge_title(kind: str, event: Document) -> str:
 def _s3(event: Document) -> Recognised | None:
     """Read a notification of a bucket ("Event message structure", Amazon S3).
 
-    One request may delete many objects, or many versions of one: only together with the key and its sequencer
-    the request's id tells two events apart.
+    One request may delete many objects. Only with the sequencer of the object, which depends on the time, its
+    id tells two events apart.
     """
     records = _list(event, "Records")
     if not records or any(_text(one, "eventSource") != "aws:s3" for one in records):
@@ -103,7 +103,7 @@ def _s3(event: Document) -> Recognised | None:
         type=f"s3:{name}",
         title=f"S3 {name.partition(':')[0]}: {unquote_plus(key)}{more}",
         source=f"arn:aws:s3:::{bucket}",
-        id=f"{request}/{sequencer}/{key}" if request and sequencer and not others else None,
+        id=f"{request}/{sequencer}" if request and sequencer and not others else None,
         time=parse_time(first.get("eventTime")),
     )
 

@@ -61,8 +61,8 @@ class Message:
 
     `time` is when SNS or SQS took it, in UTC; `event_time` is the time that it states itself, or None. `body`
     is the text exactly as published, `data` its payload: JSON (see read_json), text, or bytes. `title` says
-    in words what happened, if its format tells. `copy_of` names its original (see COPY_OF) if it is a copy.
-    `attributes` are its SNS or SQS message attributes.
+    in words what happened, if its format tells and its data holds no text. `copy_of` names its original (see
+    COPY_OF) if it is a copy. `attributes` are its SNS or SQS message attributes.
     """
 
     source: str
@@ -95,12 +95,16 @@ class Message:
 
     @property
     def preview(self) -> str:
-        """The first characters of its text: of `text` in its data, else of its title, else of the data."""
-        data = self.data
-        text = data.get("text") if isinstance(data, dict) else None
-        if not isinstance(text, str):
-            text = self.title or data
-        return (text if isinstance(text, str) else to_json(text))[:PREVIEW_LENGTH]
+        """The first characters of its text: of `text` in its data, else of the data."""
+        if isinstance(self.data, bytes):
+            return "(binary)"
+        text = self.data if isinstance(self.data, str) else _text_member(self.data)
+        return (to_json(self.data) if text is None else text)[:PREVIEW_LENGTH]
+
+    @property
+    def shown(self) -> str:
+        """What lists show of it: its title if it has one, else its preview."""
+        return (self.title or self.preview)[:PREVIEW_LENGTH]
 
     @property
     def color(self) -> str | None:
@@ -207,7 +211,9 @@ def message_from_body(
         published=_taken_by_sns(document.get("Timestamp"), published),
     )
     subject = document.get("Subject")
-    return message if message.title or not isinstance(subject, str) else replace(message, title=subject)
+    if message.title or _text_member(message.data) or not isinstance(subject, str):
+        return message
+    return replace(message, title=subject)
 
 
 def read_stored(body: str, attributes: Mapping[str, str]) -> Message:
@@ -368,12 +374,17 @@ def _is_json_type(content_type: Any) -> bool:
 def _event_title(event: Mapping[str, Any], data: Any) -> str | None:
     subject = event.get("subject")
     if isinstance(subject, str) and subject:
-        return subject
+        return None if _text_member(data) else subject
     if not isinstance(data, bytes):
         return None
     content_type = event.get("datacontenttype")
     kind = f" of {content_type}" if isinstance(content_type, str) and content_type else ""
     return f"{len(data):,} byte{'s' * (len(data) != 1)}{kind}"
+
+
+def _text_member(data: Any) -> str | None:
+    text = data.get("text") if isinstance(data, dict) else None
+    return text if isinstance(text, str) else None
 
 
 # ---- the envelope of SNS

@@ -32,6 +32,10 @@ class Mask:
         self._value = re.compile(key + r'("(?:[^"\\]|\\.)*"?|[^\s",\[\]{}]+)', re.IGNORECASE)
         self._branch = re.compile(key + r"[\[{].*", re.IGNORECASE | re.DOTALL)
 
+    def __bool__(self) -> bool:
+        """Whether it masks anything."""
+        return bool(self._fields)
+
     def hides(self, name: str) -> bool:
         """Return whether this field is masked."""
         return name.casefold() in self._fields

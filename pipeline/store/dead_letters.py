@@ -33,6 +33,7 @@ class DeadLetter:
     id: str
     type: str
     time: datetime
+    title: str | None
     preview: str
     error_type: str
     error: str
@@ -100,7 +101,8 @@ class OpenFailures:
 
 
 LETTER_COLUMNS: LiteralString = f"""
-    f.queue, f.message_id, f.source, f.id, f.type, f.time, f.preview, f.error_type, f.error, f.traceback,
+    f.queue, f.message_id, f.source, f.id, f.type, f.time, f.title, f.preview, f.error_type, f.error,
+    f.traceback,
     f.tries, f.first_failed_at, f.last_failed_at, f.dead_at,
     -- A redrive may have given the message another SQS id.
     (SELECT max(o.redriven_at) FROM failures o

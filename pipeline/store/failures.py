@@ -15,7 +15,7 @@ from pipeline.retry import is_outage
 from pipeline.search.sql import IS_OPEN, IS_SENT_BACK
 from pipeline.store.connection import Database
 from pipeline.store.redrives import KEPT_DAYS
-from pipeline.store.writer import storable_attributes
+from pipeline.store.writer import storable_attributes, storable_title
 from pipeline.ttl_cache import TtlCache
 
 # How long the log may go on believing that no failure is open. A redrive by hand takes longer.
@@ -38,9 +38,10 @@ class FailedTry:
 
 
 RECORD: LiteralString = """
-    INSERT INTO failures (queue, message_id, identity, content, source, id, type, time, preview, body,
+    INSERT INTO failures (queue, message_id, identity, content, source, id, type, time, title, preview, body,
                           attributes, error_type, error, traceback, tries, dead_at)
     VALUES (%(queue)s, %(message_id)s, %(identity)s, %(content)s, %(source)s, %(id)s, %(type)s, %(time)s,
+            %(title)s,
             %(preview)s, %(body)s, %(attributes)s, %(error_type)s, %(error)s, %(traceback)s, %(tries)s,
             CASE WHEN %(last)s THEN now() END)
     ON CONFLICT (queue, message_id) DO UPDATE SET
@@ -154,6 +155,7 @@ def _row(failed: FailedTry) -> dict[str, object]:
         "id": storable(message.id),
         "type": storable(message.type),
         "time": message.time,
+        "title": storable_title(message),
         "preview": storable(message.preview),
         "body": storable(message.body),
         "attributes": Jsonb(storable_attributes(failed.delivery.attributes)),

@@ -27,9 +27,10 @@ Between = tuple[int | None, int | None]  # seqs, both excluded
 class Summary:
     """What lists and the live stream show of a stored message.
 
-    `time` is when SNS or SQS took it, `event_time` the time that it states itself. `since_previous_seconds`
-    is from the `time` of the message stored before it to its own. It is None for the first message, and
-    negative where a later message overtook an earlier one.
+    `time` is when SNS or SQS took it, `event_time` the time that it states itself. `title` is shown in place
+    of the preview if there is one. `since_previous_seconds` is from the `time` of the message stored before
+    it to its own. It is None for the first message, and negative where a later message overtook an earlier
+    one.
     `receive_count` belongs to the delivery that stored it; `tries` is the highest known. `status` is the
     first of pipeline.search.sql.STATUSES that is true now, None for a message that succeeded at once.
     `conflict_of` is the seq of an earlier message with the same identity but another content.
@@ -41,6 +42,7 @@ class Summary:
     type: str
     time: datetime
     event_time: datetime | None
+    title: str | None
     preview: str
     color: str | None
     sequence: int | None
@@ -93,8 +95,8 @@ _STATUSES: LiteralString = ", ".join(
     f"CASE WHEN {condition} THEN '{name}' END" for name, condition in STATUSES.items()
 )
 SUMMARY_COLUMNS: LiteralString = f"""
-    m.seq, m.source, m.id, m.type, m.time, m.event_time, m.preview, m.color, m.sequence, m.size,
-    m.receive_count, m.stored_at,
+    m.seq, m.source, m.id, m.type, m.time, m.event_time, m.title, m.preview, m.color, m.sequence,
+    m.size, m.receive_count, m.stored_at,
     extract(epoch FROM m.stored_at - m.time)::float8 AS latency_seconds,
     extract(epoch FROM m.time - (
         SELECT p.time FROM messages p WHERE p.seq < m.seq ORDER BY p.seq DESC LIMIT 1

@@ -16,7 +16,7 @@ from typing import Any, Literal, LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
-from pipeline.message import Delivery, storable
+from pipeline.message import PREVIEW_LENGTH, Delivery, Message, storable
 from pipeline.search.sql import IS_DUPLICATE, IS_OF_MESSAGE
 from pipeline.search.terms import index_terms
 from pipeline.store.connection import CHANNEL, Database
@@ -30,22 +30,22 @@ MAX_PRUNED_AT_ONCE = 2000
 Repeated = Literal["duplicate", "retried"]  # what a further delivery of a stored message was
 
 COLUMNS: LiteralString = """
-    queue, identity, content, source, id, type, time, event_time, body, preview, color, sequence,
-    size, message_id, receive_count, attributes, sent_at, received_at, terms, conflict_of"""
+    queue, identity, content, source, id, type, time, event_time, body, title, preview, color,
+    sequence, size, message_id, receive_count, attributes, sent_at, received_at, terms, conflict_of"""
 VALUES: LiteralString = """
     new.queue, new.identity, new.content, new.source, new.id, new.type, new.time, new.event_time,
-    new.body, new.preview, new.color, new.sequence, new.size, new.message_id, new.receive_count,
+    new.body, new.title, new.preview, new.color, new.sequence, new.size, new.message_id, new.receive_count,
     new.attributes, new.sent_at, new.received_at, array_to_tsvector(new.terms)"""
 # The rows of a batch, see _row.
 NEW: LiteralString = """
     new AS MATERIALIZED (
         SELECT place, queue, decode(identity, 'hex') AS identity, decode(content, 'hex') AS content,
-               source, id, type, time, event_time, body, preview, color, sequence, size, message_id,
-               receive_count, attributes, sent_at, received_at, terms
+               source, id, type, time, event_time, body, title, preview, color, sequence, size,
+               message_id, receive_count, attributes, sent_at, received_at, terms
         FROM json_to_recordset(%(rows)s) AS new (
             place integer, queue text, identity text, content text, source text, id text, type text,
-            time timestamptz, event_time timestamptz, body text, preview text, color text, sequence bigint,
-            size integer, message_id text, receive_count integer, attributes jsonb, sent_at timestamptz,
+            time timestamptz, event_time timestamptz, body text, title text, preview text, color text,
+            sequence bigint, size integer, message_id text, receive_count integer, attributes jsonb, sent_at timestamptz,
             received_at timestamptz, terms text[]))"""
 
 # One statement for a batch, and so one transaction and one round trip. The lock comes first, since no row can
@@ -171,6 +171,11 @@ def storable_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     return {storable(name): storable(value) for name, value in attributes.items()}
 
 
+def storable_title(message: Message) -> str | None:
+    """Return the beginning of the title of a message in the form that PostgreSQL can hold."""
+    return storable(message.title[:PREVIEW_LENGTH]) if message.title else None
+
+
 def _insert(
     connection: psycopg.Connection[TupleRow], statement: LiteralString, rows: Sequence[Mapping[str, Any]]
 ) -> dict[int, int | Conflict | Repeated]:
@@ -209,6 +214,7 @@ def _row(place: int, delivery: Delivery) -> dict[str, Any]:
         "time": message.time.isoformat(),
         "event_time": message.event_time and message.event_time.isoformat(),
         "body": storable(message.body),
+        "title": storable_title(message),
         "preview": storable(message.preview),
         "color": message.color,
         "sequence": message.sequence,

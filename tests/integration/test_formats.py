@@ -4,9 +4,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from unittest.mock import Mock
 
+import pytest
+from flask.testing import FlaskClient
+
 from consumer.handler import StoreHandler, one_by_one
 from tests.support.consuming import TestConsumer
+from tests.support.dead_letters import fail
 from tests.support.emulators import Names
+from tests.support.examples import raw_arrival
 from tests.support.samples import cloudevents, publish, samples
 from tests.support.stores import Store
 from tests.support.waiting import wait_for
@@ -52,3 +57,33 @@ def test_a_dead_letter_in_binary_mode_stays_the_same_message_when_it_is_redriven
 
     [message] = store.find(limit=10)
     assert (message.id, message.status) == (samples[0].attributes["ce-id"], "retried")
+
+
+@pytest.mark.parametrize(
+    ("field", "secret"),
+    [
+        ("data.Records.s3.object.key", "cat 1.jpg"),
+        ("data.detail.order.id", "A-1042"),
+        ("data.AlarmName", "too deep"),
+        ("data.mail.destination", "jane@example.com"),
+        ("data.detail.pipeline", "shop-release"),
+    ],
+)
+def test_no_title_shows_a_masked_field(
+    open_viewer: Callable[..., FlaskClient], store: Store, field: str, secret: str
+) -> None:
+    deliveries = [raw_arrival(sample.body) for sample in samples() if len(sample.body) < 10_000]
+    store.add(deliveries)
+    fail(store, *deliveries)
+
+    def previews(**options: str) -> list[str]:
+        viewer = open_viewer(store, **options)
+        messages = viewer.get("/api/messages").json["messages"]  # type: ignore[index]
+        letters = viewer.get("/api/dead-letters").json["dead_letters"]  # type: ignore[index]
+        return [message["preview"] for message in messages + letters]
+
+    titles = {one.message.title for one in deliveries if one.message.title and secret in one.message.title}
+
+    assert titles
+    assert titles <= set(previews())
+    assert titles.isdisjoint(previews(redact=field))

@@ -176,7 +176,7 @@ def _s3_record(now: datetime, name: str, key: str) -> Json:
                 "key": key,
                 "size": 48_213,
                 "eTag": uuid.uuid4().hex,
-                "sequencer": f"{int(now.timestamp() * 1e6):018X}",
+                "sequencer": f"{int(now.timestamp()):010X}{uuid.uuid4().hex[:8].upper()}",
             },
         },
     }

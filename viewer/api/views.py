@@ -3,7 +3,7 @@
 import base64
 import functools
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from viewer.redaction import Mask
 MAX_WAITING_BODY = 10_000
 
 View = TypeVar("View")
+Titled = TypeVar("Titled", bound=Summary | StoredDeadLetter)
 
 # Lists and streams show thousands of these.
 _SUMMARY = attrgetter(*(field.name for field in fields(MessageSummary)))
@@ -45,7 +46,7 @@ class Views:
 
     def summary(self, message: Summary) -> MessageSummary:
         """Return an entry of a list or of the stream."""
-        return MessageSummary(*_SUMMARY(self._mask.summary(message)))
+        return MessageSummary(*_SUMMARY(self._titled(self._mask.summary(message))))
 
     def summaries(self, messages: Sequence[Summary]) -> list[MessageSummary]:
         """Return the entries of a list."""
@@ -57,7 +58,7 @@ class Views:
 
     def exported(self, message: StoredMessage) -> ExportedMessage:
         """Return a line of an export."""
-        shown = self._mask.whole(message)
+        shown = self._titled(self._mask.whole(message))
         stored = [_view(StoringDelivery, message)]
         return _view(ExportedMessage, shown, **_payload(shown), deliveries=stored)
 
@@ -73,7 +74,7 @@ class Views:
         links: CopyLinks,
     ) -> MessageDetail:
         """Return a message with all that is known of it."""
-        shown = self._mask.whole(message)
+        shown = self._titled(self._mask.whole(message))
         return _view(
             MessageDetail,
             shown,
@@ -104,11 +105,11 @@ class Views:
 
     def dead_letter(self, letter: StoredDeadLetter) -> DeadLetter:
         """Return an entry of the list of dead letters."""
-        return _view(DeadLetter, self._mask.letter(letter))
+        return _view(DeadLetter, self._titled(self._mask.letter(letter)))
 
     def dead_letter_detail(self, letter: WholeDeadLetter, links: CopyLinks) -> DeadLetterDetail:
         """Return a whole dead letter."""
-        shown = self._mask.whole_letter(letter)
+        shown = self._titled(self._mask.whole_letter(letter))
         return _view(DeadLetterDetail, shown, copy_of=links.copy_of, copies=links.copies)
 
     def waiting(self, message: Waiting) -> WaitingMessage:
@@ -116,6 +117,10 @@ class Views:
         shown = self._mask.waiting(message)
         size = len(shown.body.encode("utf-8", "surrogatepass"))
         return _view(WaitingMessage, shown, body=shown.body[:MAX_WAITING_BODY], size=size)
+
+    def _titled(self, message: Titled) -> Titled:
+        """Show its title in place of its preview. With a mask none is shown: it may hold any field."""
+        return replace(message, preview=message.title) if message.title and not self._mask else message
 
 
 def _payload(shown: StoredMessage) -> dict[str, Any]:
