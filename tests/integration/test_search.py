@@ -407,6 +407,79 @@ def test_a_wait_that_runs_out_tells_what_came_closest_and_why_not(
     assert closest[:2] == [("Hello world", "text:Bye"), ("plain: hell", "type:fanout.greeting")]
 
 
+def test_a_wait_that_runs_out_is_reported_as_a_text(
+    open_viewer: Callable[..., FlaskClient], store: Store
+) -> None:
+    store.add([arrival({"text": "two lamps", "sku": "B-7"}, type="shop.order")])
+
+    answer = open_viewer(store).get("/api/messages?q=type:shop.order sku:A-1&wait=1").json
+
+    assert answer is not None
+    assert [(miss["failed"], miss["actual"]) for miss in answer["near_misses"]] == [("sku:A-1", "sku is B-7")]
+    assert answer["report"].splitlines() == [
+        "No message matched type:shop.order sku:A-1 within 1 s.",
+        "- message 1 (shop.order: two lamps)",
+        "  missed sku:A-1: sku is B-7",
+    ]
+
+
+def test_a_report_of_several_tells_how_many_were_found(
+    open_viewer: Callable[..., FlaskClient], store: Store
+) -> None:
+    store.add([arrival("one"), arrival("other")])
+
+    answer = open_viewer(store).get("/api/messages?q=one&count=3&wait=1").json
+
+    assert answer is not None
+    assert answer["report"].startswith("1 of 3 messages matched one within 1 s.\n- message 2 ")
+
+
+def test_a_near_miss_shows_no_masked_value(open_viewer: Callable[..., FlaskClient], store: Store) -> None:
+    store.add([arrival({"text": "order", "card": "secret"})])
+
+    answer = open_viewer(store, redact="data.card").get("/api/messages?q=order+nothing&wait=1").json
+
+    assert answer is not None
+    assert len(answer["near_misses"]) == 1
+    assert "secret" not in str(answer)
+
+
+def test_whole_messages_are_listed_and_awaited_on_demand(
+    open_viewer: Callable[..., FlaskClient], store: Store
+) -> None:
+    viewer = open_viewer(store)
+    store.add([arrival({"order": 12345678901234567890}, attributes={"tenant": "acme"}), arrival("x")])
+
+    for query in ("q=order", "q=order&wait=10", "q=order&wait=10&count=1&limit=1"):
+        [whole] = viewer.get(f"/api/messages?{query}&include=data").json["messages"]  # type: ignore[index]
+        assert whole["data"] == {"order": 12345678901234567890}
+        assert whole["attributes"] == {"tenant": "acme"}
+        assert json.loads(whole["body"])["data"] == whole["data"]
+    both = viewer.get("/api/messages?include=data").json["messages"]  # type: ignore[index]
+    assert [one["seq"] for one in both] == [2, 1]
+    assert "data" not in viewer.get("/api/messages?q=order").json["messages"][0]  # type: ignore[index]
+    assert viewer.get("/api/messages?include=body").status_code == 400
+
+
+def test_whole_messages_are_bounded_together(
+    open_viewer: Callable[..., FlaskClient], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("viewer.api.messages.MAX_WHOLE_BYTES", 50_000)
+    viewer = open_viewer(store)
+    store.add([raw_arrival("x" * 20_000) for _ in range(3)])
+
+    refused = viewer.get("/api/messages?include=data")
+
+    assert (refused.status_code, refused.json["parameter"]) == (400, "limit")  # type: ignore[index]
+    assert len(viewer.get("/api/messages?include=data&limit=2").json["messages"]) == 2  # type: ignore[index]
+
+
+def test_whole_messages_are_masked(open_viewer: Callable[..., FlaskClient], store: Store) -> None:
+    store.add([arrival({"card": "secret"})])
+
+    assert "secret" not in open_viewer(store, redact="data.card").get("/api/messages?include=data").text
+
+
 def test_a_cursor_survives_the_deletion_of_messages(
     open_viewer: Callable[..., FlaskClient], store: Store
 ) -> None:

@@ -40,7 +40,9 @@ MESSAGE_LIST: Json = {"messages": [SUMMARY], "cursor": 1034}
 INCOMPLETE_LIST: Json = {
     "messages": [],
     "cursor": 1034,
-    "near_misses": [{"failed": "data.order:43", "message": SUMMARY}],
+    "near_misses": [{"failed": "data.order:43", "actual": "data.order is 42", "message": SUMMARY}],
+    "report": "No message matched data.order:43 within 10 s.\n- message 1034 (shop.order: two lamps)\n"
+    "  missed data.order:43: data.order is 42",
 }
 FACET_COUNTS: Json = {
     "counted": 120,

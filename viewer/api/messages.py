@@ -1,5 +1,6 @@
 """Messages: listing, reading, deleting and publishing them under `/api/messages`; and `/latest`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,7 +12,8 @@ from pipeline.aws import Topic
 from pipeline.problems import Problem
 from pipeline.search.sql import copies_of, equal
 from pipeline.store.dead_letters import FailureReader, WholeDeadLetter
-from pipeline.store.reader import Reader, StoredMessage
+from pipeline.store.reader import NearMiss as StoredNearMiss
+from pipeline.store.reader import Reader, StoredMessage, Summary
 from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint, problems, text
 from viewer.api.checks import Parameters
@@ -31,7 +33,9 @@ from viewer.api.models import (
     SearchQuery,
     Seq,
     Status,
+    WholeMessage,
 )
+from viewer.api.near_misses import report
 from viewer.api.publish import PublishBody, Published, publish
 from viewer.api.views import Views
 from viewer.live.hub import Hub
@@ -39,6 +43,7 @@ from viewer.live.long_poll import Asked, near_misses, wait_for
 
 MAX_LISTED = 500
 MAX_WAIT_SECONDS = 60
+MAX_WHOLE_BYTES = 8 * 1024 * 1024  # of the bodies in one answer
 MAX_COPIES = 20
 
 Listed = Annotated[int, Field(ge=1, le=MAX_LISTED), DIGITS]
@@ -56,6 +61,7 @@ class ListQuery(SearchQuery):
         0, description="seconds to wait for them"
     )
     count: Listed = Field(1, description="how many to wait for")
+    include: Literal["data"] | Absent = Field(None, description="`data`: whole messages, with their payload")
 
 
 class StatusesQuery(SearchQuery):
@@ -81,7 +87,7 @@ class MessagePath(Parameters):
 class MessageList:
     """Messages, newest first."""
 
-    messages: list[MessageSummary]
+    messages: list[WholeMessage | MessageSummary]
     cursor: Annotated[Seq, Field(description="`after` it comes what this answer did not look at")]
 
     __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.MESSAGE_LIST})
@@ -92,6 +98,7 @@ class IncompleteList(MessageList):
     """Fewer messages than were waited for, and what came closest."""
 
     near_misses: list[NearMiss]
+    report: Annotated[str, Field(description="the same as a text, for the output of a test")]
 
     __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.INCOMPLETE_LIST})
 
@@ -150,16 +157,31 @@ def messages_blueprint(
         """List messages, or wait for them.
 
         With `wait` the answer is held until at least `count` messages match. When the time runs out,
-        `near_misses` tells what came closest, and the first condition that each did not meet.
+        `near_misses` tells what came closest, and the first condition that each did not meet; `report` says
+        it as a text. With `include=data` the messages are whole; if they are too large together, the answer
+        is 400.
         """
         after = hub.newest_stored() if query.after == "now" else query.after
         asked = Asked(query.search, max(query.count, query.limit), query.before, after)
         found = wait_for(reader, hub, asked, query.count, query.wait)
-        messages = views.summaries(found.messages)
+        messages = whole(found.messages) if query.include else [*map(views.summary, found.messages)]
         if not query.wait or len(messages) >= query.count:
             return MessageList(messages, found.cursor)
-        misses = [views.near_miss(miss) for miss in near_misses(reader, asked)]
-        return IncompleteList(messages, found.cursor, misses)
+        misses = explained(near_misses(reader, asked))
+        told = report(request.args.get("q", ""), query.count, len(messages), query.wait, misses)
+        return IncompleteList(messages, found.cursor, misses, told)
+
+    def whole(found: Sequence[Summary]) -> list[WholeMessage | MessageSummary]:
+        size = sum(message.size for message in found)
+        if size > MAX_WHOLE_BYTES:
+            detail = f"the messages found have {size:,} bytes, more than {MAX_WHOLE_BYTES:,}: lower limit"
+            raise Problem(400, detail, parameter="limit")
+        return [*map(views.whole, reader.get_many([message.seq for message in found]))]
+
+    def explained(misses: Sequence[StoredNearMiss]) -> list[NearMiss]:
+        messages = {one.seq: one for one in reader.get_many([miss.message.seq for miss in misses])}
+        found = [(miss.failed, messages.get(miss.message.seq)) for miss in misses]
+        return [views.near_miss(failed, message) for failed, message in found if message]
 
     @blueprint.get("/facets")
     def count_values(query: SearchQuery) -> FacetCounts:

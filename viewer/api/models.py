@@ -161,9 +161,10 @@ class MessageSummary:
 
 @dataclass(slots=True)
 class NearMiss:
-    """A message that does not match, and the first condition that it does not meet."""
+    """A message that does not match, the first condition that it does not meet, and how it fails to."""
 
     failed: str
+    actual: Annotated[str, Field(description="what the message has instead, in a few words")]
     message: MessageSummary
 
 

@@ -11,7 +11,6 @@ from pipeline.message import read_stored
 from pipeline.store.dead_letters import DeadLetter as StoredDeadLetter
 from pipeline.store.dead_letters import Outcome, PastDelivery, WholeDeadLetter
 from pipeline.store.reader import Facets, StoredMessage, Summary
-from pipeline.store.reader import NearMiss as StoredNearMiss
 from viewer.api.models import (
     CopyLinks,
     DeadLetter,
@@ -24,7 +23,9 @@ from viewer.api.models import (
     NearMiss,
     StoringDelivery,
     WaitingMessage,
+    WholeMessage,
 )
+from viewer.api.near_misses import explain_miss
 from viewer.aws.queue_inspection import Waiting
 from viewer.redaction import Mask
 
@@ -52,9 +53,14 @@ class Views:
         """Return the entries of a list."""
         return [self.summary(message) for message in messages]
 
-    def near_miss(self, miss: StoredNearMiss) -> NearMiss:
-        """Return a message that does not match; the condition is what the reader typed."""
-        return NearMiss(miss.failed, self.summary(miss.message))
+    def whole(self, message: StoredMessage) -> WholeMessage:
+        """Return a message of a list with its payload."""
+        shown = self._titled(self._mask.whole(message))
+        return _view(WholeMessage, shown, **_payload(shown))
+
+    def near_miss(self, failed: str, message: StoredMessage) -> NearMiss:
+        """Return a message that does not meet the condition `failed`, which is as the reader typed it."""
+        return NearMiss(failed, explain_miss(failed, self.whole(message)), self.summary(message))
 
     def exported(self, message: StoredMessage) -> ExportedMessage:
         """Return a line of an export."""
