@@ -288,14 +288,6 @@ class Reader:
             return None  # PostgreSQL would compare it with every message, as a number without limits
         return next(iter(self.read([seq])), None)
 
-    def get_many(self, seqs: Sequence[int]) -> list[StoredMessage]:
-        """Return those of these whole messages that are still stored, newest first."""
-        query = sql.SQL("SELECT {} FROM messages m WHERE m.seq = ANY({}) ORDER BY m.seq DESC").format(
-            sql.SQL(WHOLE_COLUMNS), sql.Literal(list(seqs))
-        )
-        with self._database.connection() as connection:
-            return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
-
     def conflicts(self, seq: int, limit: int) -> list[int]:
         """Return the newest conflicts that have the identity of this message, itself excluded."""
         query: LiteralString = """

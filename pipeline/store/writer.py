@@ -45,8 +45,8 @@ NEW: LiteralString = """
         FROM json_to_recordset(%(rows)s) AS new (
             place integer, queue text, identity text, content text, source text, id text, type text,
             time timestamptz, event_time timestamptz, body text, title text, preview text, color text,
-            sequence bigint, size integer, message_id text, receive_count integer, attributes jsonb, sent_at timestamptz,
-            received_at timestamptz, terms text[]))"""
+            sequence bigint, size integer, message_id text, receive_count integer, attributes jsonb,
+            sent_at timestamptz, received_at timestamptz, terms text[]))"""
 
 # One statement for a batch, and so one transaction and one round trip. The lock comes first, since no row can
 # be joined to it before. PostgreSQL sends equal notifications of a transaction only once. A conflict that is

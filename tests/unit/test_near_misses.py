@@ -35,6 +35,7 @@ def message(data: Any = DATA) -> WholeMessage:
         since_previous_seconds=None,
         tries=1,
         status=None,
+        conflict_of=None,
         data=data,
         data_base64=None,
         body="",

@@ -176,10 +176,10 @@ def messages_blueprint(
         if size > MAX_WHOLE_BYTES:
             detail = f"the messages found have {size:,} bytes, more than {MAX_WHOLE_BYTES:,}: lower limit"
             raise Problem(400, detail, parameter="limit")
-        return [*map(views.whole, reader.get_many([message.seq for message in found]))]
+        return [*map(views.whole, reversed(reader.read([message.seq for message in found])))]
 
     def explained(misses: Sequence[StoredNearMiss]) -> list[NearMiss]:
-        messages = {one.seq: one for one in reader.get_many([miss.message.seq for miss in misses])}
+        messages = {one.seq: one for one in reader.read([miss.message.seq for miss in misses])}
         found = [(miss.failed, messages.get(miss.message.seq)) for miss in misses]
         return [views.near_miss(failed, message) for failed, message in found if message]
 
