@@ -61,11 +61,11 @@ def migrate(database: Database, queue_name: str, migrations: Sequence[Migration]
     """
     with database.connection(patient=True) as connection, connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
-        version = _prepare(connection)
-        _refuse_newer(version, migrations[-1].version)
+        applied = _prepare(connection)
+        _refuse_newer(max(applied, default=0), migrations[-1].version)
         connection.execute("SELECT set_config('fanout.queue', %s, true)", [queue_name])
         for migration in migrations:
-            if migration.version <= version:
+            if migration.version in applied:
                 continue
             connection.execute(migration.statements)
             connection.execute(
@@ -88,8 +88,8 @@ def check_schema(database: Database) -> None:
         raise SchemaMismatch(f"the schema has version {version}, not yet {SCHEMA_VERSION}")
 
 
-def _prepare(connection: psycopg.Connection[TupleRow]) -> int:
-    """Create what keeps the version, if it is missing; return the version, 0 for an empty schema."""
+def _prepare(connection: psycopg.Connection[TupleRow]) -> set[int]:
+    """Create what keeps the versions, if it is missing; return those of the migrations that were applied."""
     # CREATE SCHEMA IF NOT EXISTS needs a privilege on the database even where the schema exists.
     if connection.execute("SELECT to_regnamespace(%s)", [SCHEMA]).fetchone() == (None,):
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
@@ -99,7 +99,7 @@ def _prepare(connection: psycopg.Connection[TupleRow]) -> int:
                name       text        NOT NULL,
                applied_at timestamptz NOT NULL DEFAULT now())"""
     )
-    return _read_version(connection)
+    return {version for (version,) in connection.execute("SELECT version FROM migrations")}
 
 
 def _read_version(connection: psycopg.Connection[TupleRow]) -> int:

@@ -421,3 +421,22 @@ def test_the_timeline_shows_each_try_and_how_it_ended(page: Page, viewed: Viewed
     )
     expect(steps.locator("small").nth(6)).to_have_text(f"ValueError: {HOSTILE}")
     expect(steps.last.locator("small")).to_have_text("duplicate, ignored")
+
+
+def test_a_conflict_is_marked_and_leads_to_the_first_message_and_back(page: Page, viewed: Viewed) -> None:
+    first, second = arrival("genuine", id="A-1"), arrival("forged", id="A-1")
+    viewed.store.add([first])
+    page.goto(viewed.url)
+    expect(page.locator("tr.message")).to_have_count(1)
+    viewed.store.add([second])  # one row is drawn by the server, the other by the page
+
+    rows = page.locator("tr.message")
+    expect(rows.locator(".conflict")).to_have_text(["≠ conflict", ""])
+    rows.first.click()
+    links = page.locator("#detail .facts .conflict")
+    expect(links).to_have_text(f"≠ Same source and id as message {rows.last.get_attribute('data-seq')}")
+    links.get_by_role("link").click()
+    expect(page.locator("#detail h2")).to_have_text("genuine")
+    expect(links).to_contain_text("≠ In conflict: message")
+    page.reload()
+    expect(rows.locator(".conflict")).to_have_text(["≠ conflict", ""])

@@ -128,6 +128,15 @@ def test_migrating_twice_and_at_once_changes_nothing(old_store: Store) -> None:
     assert versions == [(one.version,) for one in MIGRATIONS]
 
 
+def test_a_migration_that_was_merged_after_a_later_one_is_applied(old_store: Store) -> None:
+    migrate(old_store.database, QUEUE, [one for one in MIGRATIONS if one.name != "conflicts"])
+
+    old_store.create_schema()
+
+    assert len(old_store.add([arrival()])) == 1
+    assert len(old_store.find(limit=50)) == 8
+
+
 def test_identities_are_unique_within_a_queue(store: Store) -> None:
     one = arrival({"text": "the same"}, id="1")
     other = arrival({"text": "the same"}, id="1", queue="another")
