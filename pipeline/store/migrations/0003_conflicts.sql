@@ -4,18 +4,18 @@
 -- SHA-256 of the body and, of a CloudEvent in binary mode, its attributes. One rewrite of the table computes it: an
 -- update of each row would take several times as long.
 ALTER TABLE messages ADD COLUMN content bytea;
-ALTER TABLE messages ALTER COLUMN content TYPE bytea USING sha256(convert_to(body, 'UTF8'));
-ALTER TABLE messages ALTER COLUMN content SET NOT NULL;
+ALTER TABLE messages DROP CONSTRAINT messages_identity_key,
+                     ALTER COLUMN content TYPE bytea USING sha256(convert_to(body, 'UTF8')),
+                     ALTER COLUMN content SET NOT NULL;
 -- The seq of the message that had this identity when a conflict was stored. It may have been removed since.
 ALTER TABLE messages ADD COLUMN conflict_of bigint;
-ALTER TABLE messages DROP CONSTRAINT messages_identity_key;
 CREATE UNIQUE INDEX messages_identity_key
     ON messages (queue, identity, (CASE WHEN conflict_of IS NULL THEN '\x'::bytea ELSE content END));
 CREATE INDEX messages_conflict_of ON messages (conflict_of) WHERE conflict_of IS NOT NULL;
 
 ALTER TABLE failures ADD COLUMN content bytea;
-ALTER TABLE failures ALTER COLUMN content TYPE bytea USING sha256(convert_to(body, 'UTF8'));
-ALTER TABLE failures ALTER COLUMN content SET NOT NULL;
+ALTER TABLE failures ALTER COLUMN content TYPE bytea USING sha256(convert_to(body, 'UTF8')),
+                     ALTER COLUMN content SET NOT NULL;
 -- By what failures are pruned.
 CREATE INDEX failures_last_failed_at ON failures (last_failed_at);
 
