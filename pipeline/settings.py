@@ -53,6 +53,19 @@ class DatabaseSettings(Settings):
         return value
 
 
+class RedactionSettings(Settings):
+    """Settings of the services that hold messages: of these fields they show, log and index nothing."""
+
+    redact: Annotated[
+        str, StringConstraints(pattern=r"^$|^(data|attr)(\.[^.,]+)+(,(data|attr)(\.[^.,]+)+)*$")
+    ] = Field("", description="fields to mask, such as `data.card,attr.token`")
+
+    @property
+    def redacted_fields(self) -> list[str]:
+        """The paths of REDACT."""
+        return [field for field in self.redact.split(",") if field]
+
+
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 

@@ -8,6 +8,7 @@ from flask_openapi3.openapi import OpenAPI
 from pipeline.aws import Topic
 from pipeline.health import Health
 from pipeline.problems import Problem, answer_problems_as_documents
+from pipeline.redaction import Mask
 from pipeline.retry import DATABASE_ERRORS, explain
 from pipeline.store.connection import Database
 from pipeline.store.dead_letters import FailureReader
@@ -33,7 +34,6 @@ from viewer.live.samples import Samples
 from viewer.live.tail import Tail
 from viewer.pages import add_pages
 from viewer.proxies import serve_behind_proxies
-from viewer.redaction import Mask
 from viewer.settings import ViewerSettings
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def create_app(
     """Return the application."""
     app = OpenAPI(__name__, static_folder="web/static", template_folder="web/templates", **DESCRIPTION)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
-    views = Views(Mask(settings.redacted_fields))
+    mask = Mask(settings.redacted_fields)
+    views = Views(mask)
+    app.extensions["mask"] = mask  # which searches are checked with
     failures, faults, samples = FailureReader(database), FaultShare(database), Samples(database)
     queues, peers = Queues(sqs, settings.queue_name), settings.peer_addresses
     dead_letters = DeadLetterQueue(sqs, settings.queue_name, failures, Reconciler(queues, failures))

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
-from pipeline.settings import DatabaseSettings, ResourceName, Seconds, TopicSettings
+from pipeline.settings import DatabaseSettings, RedactionSettings, ResourceName, Seconds, TopicSettings
 
 MIN_TOKEN_CHARACTERS = 16
 
 
-class ViewerSettings(DatabaseSettings, TopicSettings):
+class ViewerSettings(DatabaseSettings, TopicSettings, RedactionSettings):
     """The database to show, the topic to publish to, and who may access what."""
 
     queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue of the consumer")
@@ -40,9 +40,6 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
         "`fanout.example.com,viewer`; always allowed: localhost and IP addresses",
     )
     export: bool = Field(True, description="`off` disables the export of searches as ndjson and CSV")
-    redact: Annotated[
-        str, StringConstraints(pattern=r"^$|^(data|attr)(\.[^.,]+)+(,(data|attr)(\.[^.,]+)+)*$")
-    ] = Field("", description="fields to mask, such as `data.card,attr.token`")
     forwarded_allow_ips: str = Field(
         "",
         description="addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
@@ -111,11 +108,6 @@ class ViewerSettings(DatabaseSettings, TopicSettings):
             "It has no access token, and other machines can reach it. To allow writing, set VIEWER_TOKEN (in "
             "Kubernetes: make secret VIEWER_TOKEN=…), or READ_ONLY=off to let anybody write."
         )
-
-    @property
-    def redacted_fields(self) -> list[str]:
-        """The paths of REDACT."""
-        return [field for field in self.redact.split(",") if field]
 
     @property
     def peer_addresses(self) -> dict[str, str]:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from psycopg import sql
 
 from pipeline.message import storable
+from pipeline.redaction import Mask
 from pipeline.search.sql import STATUSES, Condition, Search, has_term, published
 from pipeline.search.terms import field_term, split_words
+from pipeline.search.visible import visible_field, visible_text, visible_word
 
 MAX_SEARCH_LENGTH = 1_000
 MAX_CONDITIONS = 30
@@ -40,13 +42,16 @@ class SearchError(ValueError):
     """The search cannot be understood; the text says which part, and what would be."""
 
 
-def parse_search(text: str, now: datetime) -> Search:
-    """Return the search that the text asks for; `now` is what `after:15m` counts from. Raises SearchError."""
+def parse_search(text: str, now: datetime, mask: Mask) -> Search:
+    """Return the search that the text asks for; `now` is what `after:15m` counts from.
+
+    It matches nothing that the mask hides. Raises SearchError.
+    """
     if len(text) > MAX_SEARCH_LENGTH:
         raise SearchError(f"a search has at most {MAX_SEARCH_LENGTH:,} characters")
     # A lone minus is the beginning of a condition that is still being typed.
     tokens = (token for token in _TOKEN.finditer(text) if token.group() != "-")
-    conditions = [_condition(token, now) for token in tokens]
+    conditions = [_condition(token, now, mask) for token in tokens]
     if len(conditions) > MAX_CONDITIONS:
         raise SearchError(f"a search has at most {MAX_CONDITIONS} conditions")
     search = Search(tuple(conditions))
@@ -55,7 +60,7 @@ def parse_search(text: str, now: datetime) -> Search:
     return search
 
 
-def _condition(token: re.Match[str], now: datetime) -> Condition:
+def _condition(token: re.Match[str], now: datetime, mask: Mask) -> Condition:
     negated, name, phrase, word = token.groups()
     if phrase is not None:
         phrase = re.sub(r"\\(.)", r"\1", phrase)
@@ -63,27 +68,38 @@ def _condition(token: re.Match[str], now: datetime) -> Condition:
         raise SearchError(f"{word} needs a value, e.g. {word}{_EXAMPLES[word[:-1]]}")
     value = word if phrase is None else phrase
     scans = name is None and not _is_term(value)
-    found = _words(value, quoted=phrase is not None) if name is None else _named(name, value, now)
+    quoted = phrase is not None
+    found = _words(value, mask, quoted=quoted) if name is None else _named(name, value, now, mask)
     if negated:
         found = sql.SQL("NOT ({})").format(found)
     lasting = name is None or name.lower() not in _CHANGING
     return Condition(token.group(), found, lasting=lasting, scans=scans)
 
 
-def _named(name: str, value: str, now: datetime) -> sql.Composable:
+def _named(name: str, value: str, now: datetime, mask: Mask) -> sql.Composable:
     key = name.lower()
     if key in ("before", "after"):
         return published(**{"until" if key == "before" else "since": _time(key, value, now)}).sql
     if key in ("larger", "smaller"):
+        if mask:
+            raise SearchError(f"{key}: cannot be used with REDACT: a size tells the length of what is masked")
         comparison = sql.SQL("m.size > {}" if key == "larger" else "m.size < {}")
         return comparison.format(sql.Literal(_size(key, value)))
     if key == "status":
         return _status(value)
-    if key not in _OWN_FIELDS and not key.startswith(("data.", "attr.")):
-        name = f"data.{name}"
-    if value.endswith("*"):
-        return has_term(field_term(name, value[:-1]), prefix=True)
-    return has_term(field_term(name, value))
+    if key in _OWN_FIELDS:
+        prefix = value.endswith("*")
+        return has_term(field_term(name, value[:-1] if prefix else value), prefix)
+    return _field(key if key.startswith(("data.", "attr.")) else f"data.{key}", value, mask)
+
+
+def _field(name: str, value: str, mask: Mask) -> sql.Composable:
+    if mask.hides(name):
+        raise SearchError(f"{name}: is masked (REDACT), so it cannot be searched for")
+    prefix = value.endswith("*")
+    text = field_term(name, value[:-1] if prefix else value)
+    found = has_term(text, prefix)
+    return visible_field(found, name, text, mask, prefix=prefix) if mask else found
 
 
 def _status(value: str) -> sql.Composable:
@@ -117,11 +133,11 @@ def _is_term(value: str) -> bool:
     return split_words(value) == [value.casefold()]
 
 
-def _words(value: str, quoted: bool) -> sql.Composable:
+def _words(value: str, mask: Mask, *, quoted: bool) -> sql.Composable:
     words = split_words(value)
-    found = [has_term(word, prefix=not quoted and word == words[-1]) for word in _most_telling(words)]
+    found = [_word(word, mask, prefix=not quoted and word == words[-1]) for word in _most_telling(words)]
     if not _is_term(value):
-        found.append(_contains(value))
+        found.append(_contains(value, mask))
     return sql.SQL(" AND ").join(found)
 
 
@@ -132,12 +148,19 @@ def _most_telling(words: list[str]) -> list[str]:
     return [*ends, *others[: MAX_PHRASE_WORDS - len(ends)]]
 
 
-def _contains(value: str) -> sql.Composable:
+def _word(word: str, mask: Mask, *, prefix: bool) -> sql.Composable:
+    found = has_term(word, prefix)
+    return visible_word(found, word, mask, prefix=prefix) if mask else found
+
+
+def _contains(value: str, mask: Mask) -> sql.Composable:
     # JSON may escape characters of other scripts, and must escape quotes.
     ways = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     places = [
         sql.SQL("strpos(t.text, lower({})) > 0").format(sql.Literal(storable(way))) for way in sorted(ways)
     ]
+    in_body: sql.Composable = sql.SQL("({})").format(sql.SQL(" OR ").join(places))
+    if mask:
+        in_body = visible_text(storable(value), in_body, mask)
     named = sql.SQL("strpos(lower(concat_ws(' ', m.type, m.source, m.id)), lower({})) > 0")
-    places.append(named.format(sql.Literal(storable(value))))
-    return sql.SQL("({})").format(sql.SQL(" OR ").join(places))
+    return sql.SQL("({} OR {})").format(in_body, named.format(sql.Literal(storable(value))))

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from consumer.handler import one_by_one
 from pipeline.aws import sqs_client
 from pipeline.message import Delivery
+from pipeline.redaction import MASK
 from pipeline.settings import load_settings
 from pipeline.store.failures import FailedTry
 from tests.support.consuming import TestConsumer
@@ -23,7 +24,6 @@ from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
 from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
-from viewer.redaction import MASK
 from viewer.settings import ViewerSettings
 
 OpenViewer = Callable[..., FlaskClient]

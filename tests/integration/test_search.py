@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.message import Delivery
+from pipeline.redaction import NO_MASK
 from pipeline.search.grammar import MAX_SEARCH_LENGTH, SearchError, parse_search
 from pipeline.search.terms import MAX_TERMS, index_terms
 from pipeline.store.failures import FailedTry
@@ -63,7 +64,7 @@ def filled(store: Store) -> Store:
 
 def found(store: Store, text: str) -> list[int]:
     """Return which of the four messages are found, the first as 1."""
-    return sorted(message.seq for message in store.find(parse_search(text, NOW), limit=10))
+    return sorted(message.seq for message in store.find(parse_search(text, NOW, NO_MASK), limit=10))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_search_that_means_nothing_is_refused_with_the_reason(
     open_viewer: Callable[..., FlaskClient], store: Store, search: str, reason: str
 ) -> None:
     with pytest.raises(SearchError, match=reason):
-        parse_search(search, NOW)
+        parse_search(search, NOW, NO_MASK)
 
     answer = open_viewer(store).get("/api/messages", query_string={"q": search})
     assert answer.status_code == 400
@@ -153,7 +154,7 @@ def test_a_search_that_means_nothing_is_refused_with_the_reason(
 @given(st.text(max_size=200))
 def test_whatever_is_typed_is_a_search_or_refused(text: str) -> None:
     with contextlib.suppress(SearchError):
-        parse_search(text, NOW)
+        parse_search(text, NOW, NO_MASK)
 
 
 SCALARS = st.none() | st.booleans() | st.floats() | st.integers() | st.text()
@@ -189,7 +190,7 @@ def test_no_content_keeps_a_message_from_being_stored(store: Store, body: str) -
 
     assert None not in seqs
     assert len(store.find(limit=10)) == 2
-    assert store.find(parse_search("attr.long:" + "x" * 100, NOW), limit=10) == []
+    assert store.find(parse_search("attr.long:" + "x" * 100, NOW, NO_MASK), limit=10) == []
 
 
 def test_a_large_message_has_no_more_terms_than_the_index_takes() -> None:
@@ -245,8 +246,8 @@ def previews_of(messages: Sequence[Summary]) -> list[str]:
 def test_messages_are_found_by_what_became_of_them(fates: Store, status: str) -> None:
     everything = fates.find(limit=100)
 
-    found = fates.find(parse_search(f"status:{status}", NOW), limit=100)
-    others = fates.find(parse_search(f"-status:{status}", NOW), limit=100)
+    found = fates.find(parse_search(f"status:{status}", NOW, NO_MASK), limit=100)
+    others = fates.find(parse_search(f"-status:{status}", NOW, NO_MASK), limit=100)
 
     assert previews_of(found) == FATES[status]
     assert previews_of(found + others) == previews_of(everything)

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from psycopg import sql
 
 from local.emulators import aws_environment
+from pipeline.redaction import NO_MASK
 from pipeline.search.grammar import MAX_PHRASE_WORDS, MAX_SCANS, SearchError, parse_search
 from pipeline.search.sql import Condition, Search
 from pipeline.store.reader import Reader
@@ -61,17 +62,17 @@ def test_a_phrase_of_very_many_words_costs_few_index_lookups() -> None:
     words = "-".join(f"word{number}" for number in range(100))
 
     for text in (words, f'"{words}"', dashes()):
-        found = parse_search(text, datetime.now(UTC)).sql.as_string(None)
+        found = parse_search(text, datetime.now(UTC), NO_MASK).sql.as_string(None)
         assert 1 <= found.count("@@") <= MAX_PHRASE_WORDS
     with pytest.raises(SearchError):
-        parse_search(" ".join([dashes(5)] * (MAX_SCANS + 1)), datetime.now(UTC))
+        parse_search(" ".join([dashes(5)] * (MAX_SCANS + 1)), datetime.now(UTC), NO_MASK)
 
 
 def test_a_long_phrase_still_finds_its_message(store: Store) -> None:
     text = " ".join(f"word{number}" for number in range(50))
     store.add([arrival(text), arrival(text.replace("word25", "other"))])
 
-    [found] = store.find(parse_search(f'"{text}"', datetime.now(UTC)), limit=10)
+    [found] = store.find(parse_search(f'"{text}"', datetime.now(UTC), NO_MASK), limit=10)
 
     assert found.seq == 1
 
@@ -121,7 +122,7 @@ def test_many_slow_searches_leave_everybody_else_their_connections(store: Store)
         time.sleep(0.2)
         began = time.monotonic()
         assert len(reader.find(limit=10)) == 1
-        assert len(reader.find(parse_search("hello", datetime.now(UTC)), limit=10)) == 1
+        assert len(reader.find(parse_search("hello", datetime.now(UTC), NO_MASK), limit=10)) == 1
         assert time.monotonic() - began < 0.9  # no turn of a slow one was waited for
         outcomes = list(searching)
 

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from pipeline.message import storable
+from pipeline.redaction import NO_MASK
 from pipeline.search.grammar import parse_search
 from pipeline.store.failures import FailedTry
 from tests.support.examples import arrival, arrived_again
@@ -94,7 +95,7 @@ def test_settling_the_index_leaves_nothing_for_an_insert_to_do(store: Store) -> 
 
     assert store.settle_index() > 0
     assert store.settle_index() == 0
-    assert len(store.find(parse_search("message", datetime.now(UTC)), limit=100)) == 10
+    assert len(store.find(parse_search("message", datetime.now(UTC), NO_MASK), limit=100)) == 10
 
 
 def test_durations_are_computed_from_what_is_stored(store: Store, database_url: str) -> None:

@@ -41,3 +41,4 @@ def test_only_views_make_what_shows_a_message() -> None:
 def test_only_the_app_makes_views() -> None:
     assert set(users_of({"Views"})) == {"app.py"}
     assert set(users_of({"Mask"})) == {"app.py"}
+    assert set(users_of({"NO_MASK"})) == set()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
-from flask import request
+from flask import current_app, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
@@ -67,7 +67,7 @@ AnyBody = TypeVar("AnyBody", bound=Body)
 def check(model: type[Model], values: Any) -> Model:
     """Return the model of these values. Raises the Problem that says what is wrong."""
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=current_app.extensions)
     except ValidationError as error:
         raise _problem(model, error.errors(include_url=False)) from None
 

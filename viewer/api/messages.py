@@ -174,7 +174,7 @@ def messages_blueprint(
     def whole(found: Sequence[Summary]) -> list[WholeMessage | MessageSummary]:
         size = sum(message.size for message in found)
         if size > MAX_WHOLE_BYTES:
-            detail = f"the messages found have {size:,} bytes, more than {MAX_WHOLE_BYTES:,}: lower limit"
+            detail = f"the messages found have more than {MAX_WHOLE_BYTES:,} bytes: lower limit"
             raise Problem(400, detail, parameter="limit")
         return [*map(views.whole, reversed(reader.read([message.seq for message in found])))]
 

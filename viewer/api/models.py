@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
@@ -52,8 +52,10 @@ def _flag(value: object) -> object:
     return value
 
 
-def _search(value: object) -> Search:
-    return parse_search(str(value), datetime.now(UTC))
+def _search(value: object, checked: ValidationInfo) -> Search:
+    # Without the application's mask there is no search: one that was forgotten must not mean none.
+    context = checked.context or {}
+    return parse_search(str(value), datetime.now(UTC), context["mask"])
 
 
 # The type of a parameter that may be left out, which is not the same as sending null.
@@ -145,7 +147,10 @@ class MessageSummary:
     ]
     color: Annotated[Color | None, Field(description="`color` in its data")]
     sequence: Annotated[int | None, Field(description="`sequence` in its data")]
-    size: Annotated[Count, Field(description="bytes")]
+    size: Annotated[
+        Count | None,
+        Field(description="bytes; with REDACT those of the masked body, and null in lists"),
+    ]
     receive_count: Annotated[Count, Field(description="of the delivery that stored it")]
     stored_at: datetime
     latency_seconds: Annotated[float, Field(description="from `time` to stored")]

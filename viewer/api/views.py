@@ -1,4 +1,7 @@
-"""Views: what the API and the page show of messages. Nothing else makes these, and all of it is masked."""
+"""Views: what the API and the page show of messages. Nothing else makes these, and all of it is masked.
+
+Stored messages are not changed: REDACT may be set, changed and unset at any time.
+"""
 
 import base64
 import functools
@@ -8,6 +11,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from pipeline.message import read_stored
+from pipeline.redaction import Mask
 from pipeline.store.dead_letters import DeadLetter as StoredDeadLetter
 from pipeline.store.dead_letters import Outcome, PastDelivery, WholeDeadLetter
 from pipeline.store.reader import Facets, StoredMessage, Summary
@@ -27,12 +31,12 @@ from viewer.api.models import (
 )
 from viewer.api.near_misses import explain_miss
 from viewer.aws.queue_inspection import Waiting
-from viewer.redaction import Mask
 
 MAX_WAITING_BODY = 10_000
 
 View = TypeVar("View")
-Titled = TypeVar("Titled", bound=Summary | StoredDeadLetter)
+AnySummary = TypeVar("AnySummary", bound=Summary)
+AnyLetter = TypeVar("AnyLetter", bound=StoredDeadLetter)
 
 # Lists and streams show thousands of these.
 _SUMMARY = attrgetter(*(field.name for field in fields(MessageSummary)))
@@ -47,7 +51,10 @@ class Views:
 
     def summary(self, message: Summary) -> MessageSummary:
         """Return an entry of a list or of the stream."""
-        return MessageSummary(*_SUMMARY(self._titled(self._mask.summary(message))))
+        shown = MessageSummary(*_SUMMARY(self._summary(message)))
+        if self._mask:
+            shown.size = None  # it tells the length of what is masked
+        return shown
 
     def summaries(self, messages: Sequence[Summary]) -> list[MessageSummary]:
         """Return the entries of a list."""
@@ -55,7 +62,7 @@ class Views:
 
     def whole(self, message: StoredMessage) -> WholeMessage:
         """Return a message of a list with its payload."""
-        shown = self._titled(self._mask.whole(message))
+        shown = self._whole(message)
         return _view(WholeMessage, shown, **_payload(shown))
 
     def near_miss(self, failed: str, message: StoredMessage) -> NearMiss:
@@ -64,13 +71,13 @@ class Views:
 
     def exported(self, message: StoredMessage) -> ExportedMessage:
         """Return a line of an export."""
-        shown = self._titled(self._mask.whole(message))
+        shown = self._whole(message)
         stored = [_view(StoringDelivery, message)]
         return _view(ExportedMessage, shown, **_payload(shown), deliveries=stored)
 
     def body(self, message: StoredMessage) -> str:
         """Return a message as it was published."""
-        return self._mask.whole(message).body
+        return self._masked(message)[0]
 
     def detail(
         self,
@@ -80,12 +87,12 @@ class Views:
         links: CopyLinks,
     ) -> MessageDetail:
         """Return a message with all that is known of it."""
-        shown = self._titled(self._mask.whole(message))
+        shown = self._whole(message)
         return _view(
             MessageDetail,
             shown,
             **_payload(shown),
-            deliveries=[_view(Delivery, self._mask.delivery(one)) for one in deliveries],
+            deliveries=[_view(Delivery, self._delivery(one)) for one in deliveries],
             outcomes=outcomes,
             copy_of=links.copy_of,
             copies=links.copies,
@@ -94,39 +101,72 @@ class Views:
 
     def copy_of(self, message: StoredMessage | WholeDeadLetter) -> str | None:
         """Return which message this one is a copy of: source and id, as in COPY_OF."""
-        shown = (
-            self._mask.whole(message)
-            if isinstance(message, StoredMessage)
-            else self._mask.whole_letter(message)
-        )
-        return read_stored(shown.body, shown.attributes).copy_of
+        body, attributes = self._masked(message)
+        return read_stored(body, attributes).copy_of
 
     def facets(self, facets: Facets) -> dict[str, list[FacetValue]]:
         """Return how often each value occurs, by the names that a search uses."""
         return {
-            name: [FacetValue(value, count) for value, count in counts]
+            name: [
+                FacetValue(value, count)
+                for value, count in counts
+                if not name.startswith("attr.") or self._mask.attribute(name, value) == value
+            ]
             for name, counts in facets.values.items()
             if not self._mask.hides(name)
         }
 
     def dead_letter(self, letter: StoredDeadLetter) -> DeadLetter:
         """Return an entry of the list of dead letters."""
-        return _view(DeadLetter, self._titled(self._mask.letter(letter)))
+        return _view(DeadLetter, self._letter(letter))
 
     def dead_letter_detail(self, letter: WholeDeadLetter, links: CopyLinks) -> DeadLetterDetail:
         """Return a whole dead letter."""
-        shown = self._titled(self._mask.whole_letter(letter))
+        body, attributes = self._masked(letter)
+        shown = replace(self._letter(letter), body=body, attributes=attributes)
         return _view(DeadLetterDetail, shown, copy_of=links.copy_of, copies=links.copies)
 
     def waiting(self, message: Waiting) -> WaitingMessage:
         """Return a message in the queue; the end of a long body is cut off."""
-        shown = self._mask.waiting(message)
-        size = len(shown.body.encode("utf-8", "surrogatepass"))
-        return _view(WaitingMessage, shown, body=shown.body[:MAX_WAITING_BODY], size=size)
+        body, attributes = self._masked(message)
+        shown = replace(message, body=body[:MAX_WAITING_BODY], attributes=attributes)
+        return _view(WaitingMessage, shown, size=_size(body))
 
-    def _titled(self, message: Titled) -> Titled:
-        """Show its title in place of its preview. With a mask none is shown: it may hold any field."""
-        return replace(message, preview=message.title) if message.title and not self._mask else message
+    # ---- masking
+
+    def _masked(self, message: StoredMessage | WholeDeadLetter | Waiting) -> tuple[str, dict[str, str]]:
+        """Return body and attributes of a message, masked."""
+        return self._mask.body(message.body, message.attributes), self._mask.attributes(message.attributes)
+
+    def _summary(self, message: AnySummary) -> AnySummary:
+        mask = self._mask
+        if not mask:
+            return replace(message, preview=message.title) if message.title else message
+        return replace(
+            message,
+            preview=mask.preview(message.preview),  # the title may be of any field
+            color=None if mask.hides("data.color") else message.color,
+            sequence=None if mask.hides("data.sequence") else message.sequence,
+        )
+
+    def _whole(self, message: StoredMessage) -> StoredMessage:
+        if not self._mask:
+            return self._summary(message)
+        body, attributes = self._masked(message)
+        return replace(self._summary(message), body=body, attributes=attributes, size=_size(body))
+
+    def _letter(self, letter: AnyLetter) -> AnyLetter:
+        # Its error may quote any field.
+        error, traceback = self._mask.error(letter.error), self._mask.error(letter.traceback)
+        preview = self._mask.preview(letter.preview) if self._mask else letter.title or letter.preview
+        return replace(letter, preview=preview, error=error, traceback=traceback)
+
+    def _delivery(self, delivery: PastDelivery) -> PastDelivery:
+        return replace(delivery, error=self._mask.error(delivery.error)) if delivery.error else delivery
+
+
+def _size(body: str) -> int:
+    return len(body.encode("utf-8", "surrogatepass"))
 
 
 def _payload(shown: StoredMessage) -> dict[str, Any]:

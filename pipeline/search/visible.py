@@ -1,0 +1,81 @@
+"""Conditions on what REDACT leaves visible: a search matches nothing that the mask hides.
+
+The index may hold masked values: it was filled by a consumer that had no REDACT, or another one. So with
+REDACT, a term counts in two cases only:
+
+- the body contains none of the masked names, and no escape or encoding that could hide one: then nothing is
+  masked in it;
+- else, the term, or the word, is in a field that is not masked. Fields are in the index with their values if
+  they are short (see `pipeline.search.terms`). Longer ones are not searched in such a message, and neither is
+  text outside of fields.
+
+Whether a message matches depends on what is visible of it alone. In doubt it does not match.
+"""
+
+import re
+from typing import LiteralString
+
+from psycopg import sql
+
+from pipeline.redaction import BYTES, ENCODING, Mask
+from pipeline.search.terms import MAX_TERM_LENGTH
+
+# Their lower case contains letters of ASCII, so that they can spell a masked name.
+FOLDED = "\u00df\u0130\u0149\u017f\u01f0\u1e96-\u1e9a\u1e9e\u212a\ufb00-\ufb06"
+# What surely ends a word, in terms: what is no word in ASCII, and scripts in which each character is a word.
+BOUNDARY: LiteralString = (
+    r"[\u0001-\u002f\u003a-\u005e\u0060\u007b-\u007f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"
+)
+
+
+def visible_word(term: sql.Composable, word: str, mask: Mask, *, prefix: bool) -> sql.Composable:
+    """Return the condition that this word of a message is visible; `term` is the one that it has the word."""
+    end = "" if prefix else f"({BOUNDARY}|$)"
+    within = sql.SQL("term ~ {}").format(sql.Literal(f"{BOUNDARY}{word}{end}"))
+    return sql.SQL("({} AND ({} OR {}))").format(term, _plain(mask), _in_a_field(_of_data(within), mask))
+
+
+def visible_text(text: str, anywhere: sql.Composable, mask: Mask) -> sql.Composable:
+    """Return the condition that this text is visible; `anywhere` is the one that the body contains it."""
+    within = sql.SQL("strpos(term, {}) > 0").format(sql.Literal(text.casefold()))
+    return sql.SQL("(({} AND {}) OR {})").format(_plain(mask), anywhere, _in_a_field(_of_data(within), mask))
+
+
+def visible_field(term: sql.Composable, name: str, text: str, mask: Mask, *, prefix: bool) -> sql.Composable:
+    """Return the condition that a field is visible: `text` is its term, `term` the one that it is there."""
+    same: LiteralString = "starts_with(term, {})" if prefix else "term = {}"
+    found = _in_a_field(sql.SQL(same).format(sql.Literal(text)), mask)
+    if name.startswith("data."):  # the body says nothing of attributes
+        found = sql.SQL("({} OR {})").format(_plain(mask), found)
+    return sql.SQL("({} AND {})").format(term, found)
+
+
+def _plain(mask: Mask) -> sql.Composable:
+    """Return the condition that nothing in the body can be masked."""
+    if not all(name.isascii() for name in mask.names):  # whose case PostgreSQL may not know
+        return sql.SQL("false")
+    names = "|".join(map(re.escape, mask.names))
+    plain = sql.SQL("(m.body !~* {} AND strpos(lower(m.attributes::text), {}) = 0)")
+    return plain.format(sql.Literal(rf"\\|[{FOLDED}]|{names}"), sql.Literal(ENCODING))
+
+
+def _of_data(condition: sql.Composable) -> sql.Composable:
+    """Words are looked for in the data and the identity, never in attributes."""
+    return sql.SQL(r"term !~ '^(attr\.|copyof=)' AND {}").format(condition)
+
+
+def _in_a_field(condition: sql.Composable, mask: Mask) -> sql.Composable:
+    """Return the condition that it holds for the term of a visible field."""
+    names = "|".join(map(re.escape, mask.names))
+    tails = "|".join(re.escape(field.partition(".")[2]) for field in mask.fields)
+    # What Mask masks, and more: the field and what is below it, wherever its path ends like this; texts that
+    # may name it, or that may be documents which contain it.
+    hidden = (
+        rf"\\|\.({tails})[.=]|\.{BYTES}[.=]"
+        rf"|=(.*[^a-z0-9_])?({names}).*[:=>]|=[^a-z0-9]*[\[{{\"].*({names})"
+    )
+    return sql.SQL(
+        """EXISTS (
+            SELECT FROM unnest(tsvector_to_array(m.terms)) AS field (term)
+            WHERE strpos(term, '=') > 0 AND length(term) < {longest} AND term !~ {hidden} AND {condition})"""
+    ).format(longest=sql.Literal(MAX_TERM_LENGTH), hidden=sql.Literal(hidden), condition=condition)
