@@ -16,6 +16,7 @@ from consumer.visibility import VisibilityKeeper
 from pipeline.aws import sqs_client
 from pipeline.health import Health, serve_health
 from pipeline.logs import set_up_logging
+from pipeline.redaction import Mask
 from pipeline.retry import DATABASE_ERRORS, retry_until_stopped
 from pipeline.settings import load_settings
 from pipeline.stopping import Stopped, stop_on_signals
@@ -43,7 +44,8 @@ def main() -> None:
     stop = stop_on_signals()
 
     database = open_database(settings.database_url.get_secret_value(), max_connections=settings.pollers + 4)
-    writer = Writer(database)
+    mask = Mask(settings.redacted_fields)
+    writer = Writer(database, mask)
     queue, probed_queue = (
         Queue(sqs_client(timeout), settings.queue_name, settings.visibility_timeout_seconds)
         for timeout in (settings.wait_time_seconds + ANSWER_SECONDS, PROBE_TIMEOUT_SECONDS)
@@ -68,6 +70,7 @@ def main() -> None:
         stop=stop,
         wait_seconds=settings.wait_time_seconds,
         retry_seconds=settings.retry_seconds,
+        mask=mask,
     )
     try:
         retry_until_stopped(

@@ -53,7 +53,8 @@ class FastSqs:
             raise ClientError(JSONParser().parse(response, no_shape), operation)
         # Whatever sent this would also answer the next requests on these connections.
         self._client.close()
-        quoted = body[:MAX_QUOTED].decode(errors="replace")
+        # What begins like a result may contain messages.
+        quoted = "JSON" if body.lstrip().startswith(b"{") else body[:MAX_QUOTED].decode(errors="replace")
         raise ResponseParserError(f"the response to {operation} is not from SQS: status {status}, {quoted!r}")
 
     def _sign(self, operation: str, parameters: Mapping[str, Any]) -> AWSPreparedRequest:

@@ -13,7 +13,6 @@ import logging
 import random
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -25,6 +24,7 @@ from consumer.visibility import VisibilityKeeper
 from pipeline.aws import MAX_BATCH
 from pipeline.health import Health
 from pipeline.message import ORIGINAL_ID, TEXT, Delivery, can_carry_original_id
+from pipeline.redaction import NO_MASK, Mask
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, Dependency, explain, retry_until_stopped
 from pipeline.stopping import Stopped
 from pipeline.store.failures import FailedTry, FailureLog
@@ -54,6 +54,7 @@ class PollerContext:
     stop: threading.Event
     wait_seconds: int
     retry_seconds: int
+    mask: Mask = NO_MASK  # of what errors may quote
     aws: Dependency = field(default_factory=lambda: Dependency("SQS"))
     database: Dependency = field(default_factory=lambda: Dependency("database"))
 
@@ -107,7 +108,8 @@ class Poller:
                 log.exception("turn failed")
                 self._context.stop.wait(PAUSE_AFTER_ERROR_SECONDS)
             except BaseException as error:
-                self._context.health.fail(self.name, f"died of {type(error).__name__}: {explain(error)}")
+                reason = self._context.mask.error(explain(error))
+                self._context.health.fail(self.name, f"died of {type(error).__name__}: {reason}")
                 raise
 
     def poll_once(self) -> BatchOutcome:
@@ -205,7 +207,7 @@ class Poller:
         An outage is waited out here, so that it uses up no message's tries.
         """
         try:
-            return self._retry(lambda: handler(deliveries) or {}, self._context.database, (Unavailable,))
+            return self._retry(lambda: self._ask(handler, deliveries), self._context.database, (Unavailable,))
         except Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it is recorded as the reason
@@ -216,6 +218,14 @@ class Poller:
             for place, delivery in enumerate(deliveries)
             for error in self._call_alone(handler, delivery).values()
         }
+
+    def _ask(self, handler: Handler, deliveries: Sequence[Delivery]) -> Failures:
+        try:
+            return handler(deliveries) or {}
+        except Unavailable as error:
+            if isinstance(error.__cause__, DATABASE_ERRORS):  # which quote no message
+                raise
+            raise Unavailable(self._context.mask.error(explain(error))) from error
 
     def _call_alone(self, handler: Handler, delivery: Delivery) -> Failures:
         if self._context.stop.is_set():
@@ -228,8 +238,8 @@ class Poller:
         failed = FailedTry(
             delivery,
             error_type=type(error).__name__,
-            error=explain(error),
-            traceback=_format_traceback(error),
+            error=self._context.mask.error(explain(error)),
+            traceback=_format_traceback(error, self._context.mask),
             last=limit is not None and delivery.receive_count >= limit,
         )
         metrics.FAILED.labels(failed.error_type).inc()
@@ -332,8 +342,8 @@ def _may_be_redriven(delivery: Delivery) -> bool:
     return ORIGINAL_ID in delivery.attributes or not can_carry_original_id(message.body, delivery.attributes)
 
 
-def _format_traceback(error: Exception) -> str:
+def _format_traceback(error: Exception, mask: Mask) -> str:
     try:
-        return "".join(traceback.format_exception(error))
+        return mask.traceback(error)
     except Exception:  # noqa: BLE001 - an exception of a handler, whose parts cannot be read
         return ""

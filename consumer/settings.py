@@ -6,14 +6,14 @@ from pydantic import Field, field_validator, model_validator
 
 from consumer.faults import parse_faults
 from pipeline.aws import LONG_POLL_SECONDS
-from pipeline.settings import DatabaseSettings, ResourceName
+from pipeline.settings import DatabaseSettings, RedactionSettings, ResourceName
 
 # SQS gets this long to answer after the wait of a poll has ended; a turn of the poller may take longer.
 ANSWER_SECONDS = 5
 MIN_STALL_BEYOND_POLL_SECONDS = 2 * ANSWER_SECONDS
 
 
-class ConsumerSettings(DatabaseSettings):
+class ConsumerSettings(DatabaseSettings, RedactionSettings):
     """The queue to consume, the database to store in, and how messages are handled."""
 
     queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue of the consumer")

@@ -10,13 +10,14 @@ still overlap, and a batch waits once, not once per message.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
 
-from pipeline.message import PREVIEW_LENGTH, Delivery, Message, storable
+from pipeline.message import PREVIEW_LENGTH, Delivery, Message, read_stored, storable
+from pipeline.redaction import NO_MASK, Mask
 from pipeline.search.sql import IS_DUPLICATE, IS_OF_MESSAGE
 from pipeline.search.terms import index_terms
 from pipeline.store.connection import CHANNEL, Database
@@ -111,9 +112,9 @@ class Conflict:
 class Writer:
     """Adds messages to the store. Every method raises psycopg.OperationalError while it cannot be reached."""
 
-    def __init__(self, database: Database) -> None:
-        """Write to this database."""
-        self._database = database
+    def __init__(self, database: Database, mask: Mask = NO_MASK) -> None:
+        """Write to this database. Messages cannot be searched for what the mask hides."""
+        self._database, self._mask = database, mask
 
     def add(self, deliveries: Sequence[Delivery]) -> list[int | Conflict | Repeated]:
         """Store new messages durably in one transaction; return the seq of each.
@@ -122,7 +123,7 @@ class Writer:
         a duplicate, or the next try of a message that had failed. A message that only has the identity of
         another one is stored, too. Listeners are notified on commit.
         """
-        rows = [_row(place, delivery) for place, delivery in enumerate(deliveries)]
+        rows = [_row(place, delivery, self._mask) for place, delivery in enumerate(deliveries)]
         added: dict[int, int | Conflict | Repeated] = {}
         with self._database.connection() as connection:
             while left := [row for row in rows if row["place"] not in added]:
@@ -201,7 +202,7 @@ def _keys(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in names}
 
 
-def _row(place: int, delivery: Delivery) -> dict[str, Any]:
+def _row(place: int, delivery: Delivery, mask: Mask) -> dict[str, Any]:
     message = delivery.message
     return {
         "place": place,
@@ -224,5 +225,14 @@ def _row(place: int, delivery: Delivery) -> dict[str, Any]:
         "attributes": storable_attributes(delivery.attributes),
         "sent_at": delivery.sent_at.isoformat(),
         "received_at": delivery.received_at.isoformat(),
-        "terms": index_terms(message, delivery.attributes),
+        "terms": index_terms(_masked(message, mask), mask.attributes(delivery.attributes)),
     }
+
+
+def _masked(message: Message, mask: Mask) -> Message:
+    """Return the message with what its masked body says."""
+    body = mask.body(message.body, message.attributes)
+    if body == message.body:
+        return message
+    seen = read_stored(body, mask.attributes(message.attributes))
+    return replace(message, body=body, data=seen.data, title=seen.title)

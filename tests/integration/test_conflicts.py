@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 from consumer.handler import StoreHandler
 from pipeline.aws import sqs_client
 from pipeline.message import ORIGINAL_ID
+from pipeline.redaction import NO_MASK
 from pipeline.search.grammar import parse_search
 from pipeline.store.writer import Conflict
 from tests.support.consuming import TestConsumer, refuse, send, stored
@@ -100,7 +101,7 @@ def test_a_conflict_stays_one_when_the_first_message_is_gone(store: Store) -> No
     first, second = arrival("first", id="1"), arrival("second", id="1")
     store.add([first])
     store.add([second])
-    store.delete(parse_search("first", datetime.now(UTC)))
+    store.delete(parse_search("first", datetime.now(UTC), NO_MASK))
 
     assert store.add([arrived_again(second)]) == ["duplicate"]
     [seq] = store.add([arrived_again(first)])
@@ -146,9 +147,9 @@ def test_a_forged_success_resolves_no_failure_of_another_message(
     [letter] = consumer.failures.dead_letters()
     assert (letter.preview, consumer.dead()) == ("genuine", 1)
     assert [(one.preview, one.status) for one in store.find(limit=5)][-1] == ("genuine", "dead")
-    assert {one.status for one in store.find(parse_search("forged", datetime.now(UTC)), limit=5)} == {
-        "conflict"
-    }
+    assert {
+        one.status for one in store.find(parse_search("forged", datetime.now(UTC), NO_MASK), limit=5)
+    } == {"conflict"}
 
 
 def test_a_failed_conflict_is_not_the_failure_of_the_first(store: Store) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
+from pipeline.redaction import NO_MASK, Mask
 from pipeline.store.connection import Database
 from pipeline.store.dead_letters import FailureReader
 from pipeline.store.failures import FailureLog
@@ -27,10 +28,11 @@ class FailureRecords(FailureLog, FailureReader):
 class Store(Reader, Writer):
     """A store on a database of its own connections."""
 
-    def __init__(self, database_url: str, **options: Any) -> None:
+    def __init__(self, database_url: str, mask: Mask = NO_MASK, **options: Any) -> None:
         self.url = database_url
         self.database = Database(database_url, schema_version=SCHEMA_VERSION, **options)
-        super().__init__(self.database)
+        Reader.__init__(self, self.database)
+        Writer.__init__(self, self.database, mask)
 
     def create_schema(self) -> None:
         migrate(self.database, QUEUE)
