@@ -18,7 +18,7 @@ class GunicornLogger(Logger):
         self.access_log = logging.getLogger("access")
 
     def access(self, resp: Any, _req: Any, environ: MutableMapping[str, Any], request_time: Any) -> None:
-        """Log one request that was answered."""
+        """Log one request that was answered; of one that could not be parsed little is known."""
         status = str(resp.status).split(None, 1)[0]
         query = f"?{environ['QUERY_STRING']}" if environ.get("QUERY_STRING") else ""
         self.access_log.info(
