@@ -29,7 +29,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run samples test chaos bench bench-pipeline bench-viewer test-containers lint types format readme lock localstack clean distclean
+.PHONY: help run samples test chaos bench bench-pipeline bench-viewer test-containers lint types format readme vendor lock localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
@@ -76,6 +76,11 @@ format: $(VENV)/dev.txt ## format the code
 
 readme: $(VENV)/dev.txt ## write the tables of settings and figures in README.md and docs/
 	$(BIN)/python -m tests.support.documents
+
+vendor: ## copy the libraries of viewer/web/package.json into viewer/web/static/vendor (needs npm)
+	@npm install --prefix viewer/web --no-package-lock --no-audit --no-fund
+	@cd viewer/web/static/vendor && for file in $$(find . -type f); do cp ../../node_modules/$$file $$file || exit 1; done
+	@rm -r viewer/web/node_modules
 
 lock: $(VENV)/dev.txt ## lock the requirements of pyproject.toml (UPGRADE=1 to upgrade)
 	UV=$(BIN)/uv ./requirements/lock.sh

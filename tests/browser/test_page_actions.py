@@ -155,7 +155,8 @@ def test_a_message_left_for_another_one_never_says_that_it_failed(page: Page, vi
         """() => {
             globalThis.titles = [];
             const title = document.querySelector("#detail h2");
-            new MutationObserver(() => titles.push(title.textContent)).observe(title, { childList: true });
+            const all = { childList: true, characterData: true, subtree: true };
+            new MutationObserver(() => titles.push(title.textContent)).observe(title, all);
         }"""
     )
 

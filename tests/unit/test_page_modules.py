@@ -1,5 +1,6 @@
 """The page's JavaScript modules: imports point one way, and the page loads all of them at once."""
 
+import json
 import os.path
 import re
 from graphlib import TopologicalSorter
@@ -17,9 +18,12 @@ IMPORT = re.compile(
     re.MULTILINE,
 )
 
+# In the vendored modules, which are minified.
+VENDOR_IMPORT = re.compile(r"""\bfrom\s*["']([^"']+)["']""")
+
 # What modules in a room may import: their own room, and these.
 MAY_IMPORT = {
-    "core": set(),
+    "core": {"vendor"},
     "live": {"core"},
     "panes": {"core"},
     "views": {"core", "panes"},
@@ -27,15 +31,21 @@ MAY_IMPORT = {
 
 
 def modules() -> dict[str, set[str]]:
-    """Return each module of ours, and those that it imports, as paths below static."""
-    paths = [path for path in STATIC.rglob("*.js") if "vendor" not in path.relative_to(STATIC).parts]
-    return {path.relative_to(STATIC).as_posix(): imports_of(path) for path in paths}
+    """Return each module, and those that it imports, as paths below static."""
+    return {path.relative_to(STATIC).as_posix(): imports_of(path) for path in STATIC.rglob("*.js")}
 
 
 def imports_of(path: Path) -> set[str]:
-    found = [static or dynamic for static, dynamic in IMPORT.findall(path.read_text())]
+    if is_vendored(path):
+        found = VENDOR_IMPORT.findall(path.read_text())
+    else:
+        found = [static or dynamic for static, dynamic in IMPORT.findall(path.read_text())]
     assert all(name.startswith("./") or name.startswith("../") for name in found), (path, found)
     return {os.path.relpath(path.parent / name, STATIC) for name in found}
+
+
+def is_vendored(path: Path) -> bool:
+    return "vendor" in path.relative_to(STATIC).parts
 
 
 def room(module: str) -> str:
@@ -61,7 +71,7 @@ def test_imports_point_from_views_to_panes_to_core_and_never_to_another_view() -
         (module, imported)
         for module, found in modules().items()
         for imported in found
-        if room(module)
+        if room(module) not in ("", "vendor")
         and (
             room(imported) not in MAY_IMPORT[room(module)] | {room(module)}
             or (room(module) == room(imported) == "views" and view(module) != view(imported))
@@ -86,5 +96,24 @@ def test_the_page_loads_all_modules_that_it_needs_at_once() -> None:
             left.extend(known[module])
     template = (WEB / "templates" / "page.html").read_text()
 
-    assert set(re.findall(r'^ +"([\w/]+\.js)",$', template, re.MULTILINE)) == needed - {"main.js"}
+    assert set(re.findall(r'^ +"([\w/-]+\.js)",$', template, re.MULTILINE)) == needed - {"main.js"}
     assert set(known) - needed == {"docs.js", "early_theme.js", "unavailable.js"}
+
+
+def test_each_vendored_library_has_its_version_and_its_licence() -> None:
+    versions = json.loads((WEB / "package.json").read_text())["dependencies"]
+
+    assert {path.name for path in (STATIC / "vendor").iterdir()} == set(versions)
+    assert all((STATIC / "vendor" / name / "LICENSE").read_text() for name in versions)
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions.values())
+    lit = (STATIC / "vendor" / "lit-html" / "lit-html.js").read_text()
+    assert f'.push("{versions["lit-html"]}")' in lit
+
+
+def test_no_text_of_a_template_looks_like_a_comment_which_is_not_sent() -> None:
+    """See viewer/compression.py."""
+    ours = [path for path in STATIC.rglob("*.js") if not is_vendored(path)]
+    templates = [text for path in ours for text in re.findall(r"`[^`]*`", path.read_text())]
+
+    assert templates
+    assert [text for text in templates if re.search(r"^\s*//", text, re.MULTILINE)] == []

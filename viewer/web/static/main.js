@@ -8,17 +8,16 @@ import { switchZone } from "./core/clock.js";
 import { opensElsewhere } from "./core/dom.js";
 import { listen } from "./core/keys.js";
 import { edit, resend } from "./core/resend.js";
-import { address, go, onChange, state } from "./core/state.js";
+import { go, onChange, state } from "./core/state.js";
 import { startTabs } from "./core/tabs.js";
 import { switchTheme } from "./core/theme.js";
 import { toast } from "./core/toast.js";
 import { countNew, startCounting } from "./core/unread.js";
 import { follow } from "./live/follow.js";
 import { askPermission, watch } from "./live/notifications.js";
-import { openDeadLetters } from "./views/dead_letters.js";
+import { openDeadLetters } from "./views/dead_letters/view.js";
 import { openHelp } from "./views/help.js";
-import { current, show, startDetail } from "./views/messages/detail.js";
-import { openFind, startFind } from "./views/messages/find.js";
+import { copyLink, current, find, show, startDetail } from "./views/messages/detail.js";
 import { hold, list, load, receive, startList, toNewest } from "./views/messages/list.js";
 import { startOlder } from "./views/messages/older.js";
 import { notifyingSearches, startSavedSearches } from "./views/messages/saved_searches.js";
@@ -111,7 +110,6 @@ byId("rows").addEventListener("click", (event) => {
   event.preventDefault();
   go({ m: row.dataset.seq });
 });
-onClick("close", () => go({ m: "" }));
 
 function move(step) {
   const rows = list.rows();
@@ -135,24 +133,21 @@ function preselect() {
 
 // ---- what can be done with the message
 
-async function act(work) {
+const orToast =
+  (work) =>
+  async (...given) => {
+    try {
+      await work(...given);
+    } catch (error) {
+      toast(`Not done: ${error.message}`);
+    }
+  };
+
+function copyMessage() {
   const message = current();
-  if (!message) return;
-  try {
-    await work(message);
-  } catch (error) {
-    toast(`Not done: ${error.message}`);
-  }
+  if (message) copy(message.body);
 }
 
-const copyMessage = () => act(({ body }) => copy(body));
-const copyLink = () => copy(new URL(address(), location.href).href);
-
-onClick("find", () => act(openFind));
-onClick("copy", copyMessage);
-onClick("link", copyLink);
-onClick("resend", () => act((message) => resend(message).then(toNewest)));
-onClick("edit", () => act(edit));
 onClick("copy-command", () => copy(byId("command").textContent));
 
 // ---- pausing, theme, help
@@ -191,7 +186,7 @@ listen({
   "g w": openTab("waiting"),
   "g s": openTab("metrics"),
   p: openTab("publish"),
-  f: () => act(openFind),
+  f: find,
   y: copyMessage,
   l: copyLink,
   t: () => toast(switchZone()),
@@ -208,8 +203,13 @@ startList(state.q);
 onClick("news", showPaused); // it ends a pause
 startOlder();
 startStatuses();
-startDetail();
-startFind();
+startDetail({
+  edit,
+  resend: orToast(async (message) => {
+    await resend(message);
+    toNewest();
+  }),
+});
 startSearchForm();
 startSavedSearches({ askPermission, watch: () => watch(notifyingSearches) });
 startCounting();

@@ -1,5 +1,7 @@
 // Times of day, in the reader's time zone or in UTC.
 
+import { html } from "./view.js";
+
 const utc = () => localStorage.getItem("utc") === "yes";
 
 // Creating a formatter costs a hundred times as much as using one.
@@ -14,24 +16,39 @@ function formatter(name, options) {
   return formatters.get(key);
 }
 
-// The time of day, after the date if that is not today.
+// The time of day, after the date if that is not today, with its year if that is not this one.
 export function clock(iso, precise = false) {
   const date = new Date(iso);
   const parts = { hour12: false, hour: "2-digit", minute: "2-digit", second: "2-digit" };
   const time = precise
     ? formatter("precise", { ...parts, fractionalSecondDigits: 3 })
     : formatter("time", parts);
-  const day = formatter("day", { day: "numeric", month: "short" });
+  const day = formatter("day", { day: "numeric", month: "short", year: "numeric" });
   const [then, today] = [day.format(date), day.format(Date.now())];
-  return then === today ? time.format(date) : `${then} ${time.format(date)}`;
+  if (then === today) return time.format(date);
+  const year = formatter("year", { year: "numeric" });
+  const short = formatter("short day", { day: "numeric", month: "short" });
+  const isThisYear = year.format(date) === year.format(Date.now());
+  return `${isThisYear ? short.format(date) : then} ${time.format(date)}`;
 }
 
 // Writes the time of a <time> element for this reader.
 export function localize(time) {
   if (!time.dateTime) return;
-  time.textContent = clock(time.dateTime);
-  time.title = `${new Date(time.dateTime).toString()}\n${time.dateTime}`;
+  time.textContent = clock(time.dateTime, "precise" in time.dataset);
+  time.title = titleOf(time.dateTime);
 }
+
+const titleOf = (iso) => `${new Date(iso).toString()}\n${iso}`;
+
+// A <time> element for this reader.
+export const localTime = (iso, precise = false) =>
+  html`<time
+    datetime=${iso}
+    title=${titleOf(iso)}
+    ?data-precise=${precise}
+    .textContent=${clock(iso, precise)}
+  ></time>`;
 
 // Returns what to tell the reader.
 export function switchZone() {

@@ -1,23 +1,21 @@
 // What a message says of itself, and its SNS attributes.
 
-import { element } from "../core/dom.js";
 import { decode, eventFields, parse } from "../core/json.js";
+import { html } from "../core/view.js";
 import { MAX_SHOWN } from "./data.js";
 import { searchButton } from "./value_actions.js";
 
 const SEARCHED = ["id", "source", "type"];
 const SHOWN_ALREADY = [...SEARCHED, "time", "data"];
 
-export function drawAttributes(place, message) {
+export function attributesPane(message) {
   const names = [...SEARCHED, "time"];
   const searchName = (name) => (SEARCHED.includes(name) ? name : null);
   const attributes = Object.entries(message.attributes);
-  place.replaceChildren(
-    element("h3", {}, "Message"),
-    table([...names.map((name) => [name, message[name]]), ...extensions(message)], searchName),
-    element("h3", {}, "SNS attributes"),
-    attributes.length ? table(attributes, (name) => `attr.${name}`) : element("p", { class: "note" }, "none"),
-  );
+  return html`<h3>Message</h3>
+    ${table([...names.map((name) => [name, message[name]]), ...extensions(message)], searchName)}
+    <h3>SNS attributes</h3>
+    ${attributes.length ? table(attributes, (name) => `attr.${name}`) : html`<p class="note">none</p>`}`;
 }
 
 // The other members of a CloudEvent.
@@ -32,8 +30,15 @@ function extensions({ body }) {
 function table(entries, searchName) {
   const row = ([name, value]) => {
     const searched = searchName(name);
-    const content = searched ? searchButton(searched, value) : element("bdi", {}, value);
-    return element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, content));
+    const content = searched ? searchButton(searched, value) : html`<bdi>${value}</bdi>`;
+    return html`<tr>
+      <th scope="row">${name}</th>
+      <td>${content}</td>
+    </tr>`;
   };
-  return element("table", { class: "pairs" }, element("tbody", {}, ...entries.map(row)));
+  return html`<table class="pairs">
+    <tbody>
+      ${entries.map(row)}
+    </tbody>
+  </table>`;
 }

@@ -1,14 +1,15 @@
 // Links from a message, or a dead letter, to its original and its copies, and to those in conflict with it.
 
-import { element, opensElsewhere } from "../core/dom.js";
+import { opensElsewhere } from "../core/dom.js";
 import { address, go } from "../core/state.js";
+import { html, nothing } from "../core/view.js";
 
 export function copyLinks({ copy_of: original, copies }) {
+  const label = copies.length === 1 ? "Copy:" : "Copies:";
   const links = copies.map((seq) => toMessage(seq));
-  const label = links.length === 1 ? "Copy: " : "Copies: ";
   return [
-    ...(original ? [element("span", {}, "Copy of ", toOriginal(original))] : []),
-    ...(links.length ? [element("span", {}, label, ...links.flatMap((one) => [one, " "]))] : []),
+    original ? html`<span>Copy of ${toOriginal(original)}</span>` : nothing,
+    links.length ? html`<span>${label} ${links.map((one) => [one, " "])}</span>` : nothing,
   ];
 }
 
@@ -16,10 +17,10 @@ export function copyLinks({ copy_of: original, copies }) {
 export function conflictLinks({ conflict_of: first, conflicts }) {
   const links = conflicts.map((seq) => toMessage(seq));
   return [
-    ...(first ? [element("span", { class: "conflict" }, "≠ Same source and id as ", toMessage(first))] : []),
-    ...(links.length
-      ? [element("span", { class: "conflict" }, "≠ In conflict: ", ...links.flatMap((one) => [one, " "]))]
-      : []),
+    first ? html`<span class="conflict">≠ Same source and id as ${toMessage(first)}</span>` : nothing,
+    links.length
+      ? html`<span class="conflict">≠ In conflict: ${links.map((one) => [one, " "])}</span>`
+      : nothing,
   ];
 }
 
@@ -28,14 +29,15 @@ const toMessage = (seq) => link({ tab: "messages", m: seq }, `message ${seq}`);
 function toOriginal({ source, id, seq, dead_letter: letter }) {
   const name = `${source} ${id}`;
   if (seq) return link({ tab: "messages", m: seq }, name);
-  return letter ? link({ tab: "dead", m: "", letter }, name) : element("bdi", {}, name);
+  return letter ? link({ tab: "dead", m: "", letter }, name) : html`<bdi>${name}</bdi>`;
 }
 
-function link(changes, text) {
+// A link to another view of the page.
+export function link(changes, text) {
   const click = (event) => {
     if (opensElsewhere(event)) return;
     event.preventDefault();
     go(changes);
   };
-  return element("a", { href: address(changes), click }, text);
+  return html`<a href=${address(changes)} @click=${click}>${text}</a>`;
 }

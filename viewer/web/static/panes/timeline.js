@@ -1,16 +1,24 @@
-// What happened to a message, step by step.
+// What happened to a message, step by step, and how long it spent in each stage.
 
-import { clock } from "../core/clock.js";
-import { element, shape } from "../core/dom.js";
+import { localTime } from "../core/clock.js";
 import { duration } from "../core/format.js";
+import { html, nothing, svg } from "../core/view.js";
 
-export function drawTimeline(place, message) {
+// What a message was doing before a step: the class of its part of the bar, and its name in the legend.
+const STAGES = {
+  publishing: "publishing",
+  waiting: "waiting in the queue",
+  handling: "being handled",
+  dead: "in the dead-letter queue",
+};
+
+export function timelinePane(message) {
   const steps = stepsOf(message);
-  place.replaceChildren(
-    bar(steps),
-    element("ol", { class: "steps" }, ...steps.map((step, at) => item(step, steps[at - 1]))),
-    element("p", { class: "note" }, summary(message)),
-  );
+  return html`${bar(steps)} ${legend(steps)}
+    <ol class="steps">
+      ${steps.map((step, at) => item(step, steps[at - 1]))}
+    </ol>
+    <p class="note">${summary(message)}</p>`;
 }
 
 function stepsOf(message) {
@@ -26,17 +34,28 @@ function deliverySteps({ deliveries, seq }) {
   return deliveries.flatMap((one) => {
     const again = known.has(one.message_id);
     known.add(one.message_id);
+    const sent = {
+      name: "on the queue",
+      stage: "publishing",
+      time: one.sent_at,
+      note: `as SQS message ${one.message_id}`,
+    };
     return [
-      ...(again
-        ? []
-        : [{ name: "on the queue", time: one.sent_at, note: `as SQS message ${one.message_id}` }]),
+      ...(again ? [] : [sent]),
       {
         name: one.receive_count > 1 ? `received, try ${one.receive_count}` : "received",
+        stage: "waiting",
         time: one.received_at,
         note: one.duplicate ? "duplicate, ignored" : "by the consumer",
       },
-      { name: "stored", time: one.stored_at, note: `as message ${seq}` },
-      { name: "failed", time: one.failed_at, note: `${one.error_type}: ${one.error}`, bad: true },
+      { name: "stored", stage: "handling", time: one.stored_at, note: `as message ${seq}` },
+      {
+        name: "failed",
+        stage: "handling",
+        time: one.failed_at,
+        note: `${one.error_type}: ${one.error}`,
+        bad: true,
+      },
     ];
   });
 }
@@ -45,26 +64,36 @@ function outcomeSteps({ outcomes }) {
   return outcomes.flatMap((one) => [
     {
       name: "dead",
+      stage: "handling",
       time: one.dead_at,
       note: "moved to the dead-letter queue after the last attempt",
       bad: true,
     },
-    { name: "sent back", time: one.redriven_at, note: "from the dead-letter queue to the queue" },
-    { name: "lost", time: one.lost_at, note: "neither queue holds it any more", bad: true },
-    { name: "succeeded", time: one.resolved_at, note: "handled without an error" },
+    {
+      name: "sent back",
+      stage: "dead",
+      time: one.redriven_at,
+      note: "from the dead-letter queue to the queue",
+    },
+    {
+      name: "lost",
+      stage: "dead",
+      time: one.lost_at,
+      note: "neither queue holds it any more",
+      bad: true,
+    },
+    { name: "succeeded", stage: "handling", time: one.resolved_at, note: "handled without an error" },
   ]);
 }
 
 function item(step, before) {
   const gap = before ? (step.at - before.at) / 1000 : null;
-  return element(
-    "li",
-    { class: step.bad ? "bad" : null },
-    element("b", {}, step.name),
-    element("span", { class: "gap" }, duration(gap, "+")),
-    element("time", { datetime: step.time }, clock(step.time, true)),
-    element("small", {}, step.note),
-  );
+  return html`<li class=${step.bad ? "bad" : nothing}>
+    <b>${step.name}</b>
+    <span class="gap">${duration(gap, "+")}</span>
+    ${localTime(step.time, true)}
+    <small>${step.note}</small>
+  </li>`;
 }
 
 function summary({ latency_seconds: latency, since_previous_seconds: since, event_time: stated }) {
@@ -80,18 +109,29 @@ function bar(steps) {
   const x = (step) => 1 + (98 * (step.at - start)) / span;
   const part = (step, at) => {
     const [from, to] = [x(steps[at]), x(step)];
-    const [left, width] = [Math.min(from, to), Math.abs(to - from) || 0.4];
-    return shape("rect", { class: `part${at % 3}`, x: left, width, y: 1, height: 6 });
+    const width = Math.abs(to - from) || 0.4;
+    return svg`<rect class="stage ${step.stage}" x=${Math.min(from, to)} y="1" width=${width} height="6"></rect>`;
   };
-  return shape(
-    "svg",
-    {
-      class: "timeline-bar",
-      viewBox: "0 0 100 8",
-      preserveAspectRatio: "none",
-      role: "img",
-      "aria-label": "timeline",
-    },
-    ...steps.slice(1).map(part),
-  );
+  return html`<svg
+    class="timeline-bar"
+    viewBox="0 0 100 8"
+    preserveAspectRatio="none"
+    role="img"
+    aria-label="time spent in each stage, as listed below"
+  >
+    ${steps.slice(1).map(part)}
+  </svg>`;
+}
+
+const legendKey = (stage, seconds) =>
+  html`<li class="stage ${stage}"><span>${STAGES[stage]}</span> ${duration(seconds)}</li>`;
+
+function legend(steps) {
+  const spent = new Map();
+  steps.slice(1).forEach(({ at, stage }, index) => {
+    spent.set(stage, (spent.get(stage) ?? 0) + (at - steps[index].at) / 1000);
+  });
+  return html`<ul class="stages" aria-label="Time in each stage">
+    ${[...spent].map(([stage, seconds]) => legendKey(stage, seconds))}
+  </ul>`;
 }

@@ -1,46 +1,41 @@
-// One message beside the list: its title and facts, and the pane that shows it.
+// One message beside the list: its title and facts, and the pane that shows it. It is read again every few
+// seconds, because its timeline goes on.
 
-import { ask } from "../../core/api.js";
-import { localize } from "../../core/clock.js";
-import { element } from "../../core/dom.js";
+import { ask, canWrite } from "../../core/api.js";
+import { copy } from "../../core/clipboard.js";
+import { localTime } from "../../core/clock.js";
 import { size } from "../../core/format.js";
-import { go, onChange, state } from "../../core/state.js";
-import { drawAttributes } from "../../panes/attributes.js";
+import { repeat } from "../../core/repeat.js";
+import { address, go, onChange, state } from "../../core/state.js";
+import { html, nothing, render } from "../../core/view.js";
+import { attributesPane } from "../../panes/attributes.js";
 import { conflictLinks, copyLinks } from "../../panes/copy_links.js";
-import { drawData } from "../../panes/data.js";
-import { drawRaw } from "../../panes/raw.js";
-import { drawTimeline } from "../../panes/timeline.js";
-import { searchButton, showValueActions } from "../../panes/value_actions.js";
+import { dataPane } from "../../panes/data.js";
+import { rawPane } from "../../panes/raw.js";
+import { timelinePane } from "../../panes/timeline.js";
+import { searchButton, valueActions } from "../../panes/value_actions.js";
+import { bar as findBar, isFinding, openFind, page as foundPage, searchIn, startFind } from "./find.js";
 
-const detail = document.getElementById("detail");
-const title = detail.querySelector("h2");
-const facts = detail.querySelector(".facts");
-const valueActions = detail.querySelector(".value-actions");
-const tabs = detail.querySelector("[role=tablist]");
-export const content = detail.querySelector(".content");
+const POLL_MS = 3000;
+const LARGE_POLL_MS = 15_000; // of more than a hundred kilobytes
+const LARGE = 100_000;
+const PANES = { data: "Data", attributes: "Attributes", timeline: "Timeline", raw: "Raw" };
+const SEARCHABLE_PANES = ["data", "raw"]; // others are not searched
 
-const pick = (value, path) => showValueActions(valueActions, value, path);
-const PANES = {
-  data: (place, message) => drawData(place, message, pick),
-  attributes: drawAttributes,
-  timeline: drawTimeline,
-  raw: drawRaw,
-};
+const place = document.getElementById("detail");
 
-let shown = null;
+let shown = null; // the message
+let problem = null; // why it is not: {seq, reason}
 let loading = null;
-let afterDraw = () => {};
+let picked = null; // the value that the reader chose: {value, path}
+let all = false; // of a long message
+let actions = {}; // by name: what main.js does with the message
 
 // The message that is shown, if any.
-export const current = () => (detail.hidden ? null : shown);
-
-// Calls `listener` whenever the pane has been drawn.
-export function onDraw(listener) {
-  afterDraw = listener;
-}
+export const current = () => (place.hidden ? null : shown);
 
 export async function show(seq) {
-  detail.hidden = !seq;
+  place.hidden = !seq;
   loading?.abort();
   if (!seq || seq === String(shown?.seq)) return;
   loading = new AbortController();
@@ -49,72 +44,150 @@ export async function show(seq) {
     const message = await ask(`api/messages/${seq}`, { signal });
     if (!signal.aborted) introduce(message);
   } catch (error) {
-    if (!signal.aborted) showProblem(seq, error);
+    if (!signal.aborted) introduce(null, { seq, reason: error.message });
   }
 }
 
-function introduce(message) {
+function introduce(message, why = null) {
   shown = message;
-  title.textContent = message.preview || "(empty)";
-  const time = element("time", { datetime: message.time });
-  localize(time);
-  facts.replaceChildren(
-    searchButton("type", message.type),
-    searchButton("source", message.source),
-    time,
-    size(message.size),
-    ...copyLinks(message),
-    ...conflictLinks(message),
-  );
+  problem = why;
+  all = false;
+  draw();
+  showFromTop();
+}
+
+async function refresh() {
+  const message = current();
+  if (!message || document.body.dataset.tab !== "messages") return;
+  const now = await ask(`api/messages/${message.seq}`).catch(() => null); // it may have been deleted
+  if (!now || current() !== message) return;
+  shown = now;
   draw();
 }
 
-function showProblem(seq, error) {
-  shown = null;
-  title.textContent = `Message ${seq}`;
-  facts.replaceChildren();
-  content.replaceChildren(element("p", { class: "note" }, error.message));
-}
-
-// ---- the panes
+// ---- drawing
 
 const chosenPane = () => (Object.hasOwn(PANES, state.pane) ? state.pane : "data");
 
-export function draw() {
-  valueActions.hidden = true;
-  if (!shown) return;
-  PANES[chosenPane()](content, shown);
-  content.scrollTop = 0;
-  afterDraw();
+function showFromTop() {
+  picked = null;
+  const content = place.querySelector(".content");
+  if (content) content.scrollTop = 0;
+  draw();
 }
 
-function markTab() {
-  const chosen = chosenPane();
-  for (const tab of tabs.children) {
-    tab.ariaSelected = tab.dataset.pane === chosen;
-    tab.tabIndex = tab.dataset.pane === chosen ? 0 : -1;
-  }
-  content.setAttribute("aria-labelledby", `pane-${chosen}`);
+function draw() {
+  if (shown) searchIn(SEARCHABLE_PANES.includes(chosenPane()) ? shown.body : null, chosenPane() === "raw");
+  render(shown ? whole(shown) : unavailable(), place);
 }
+
+const unavailable = () => (problem ? unread(problem) : nothing);
+
+const unread = ({ seq, reason }) =>
+  html`<header>${closeButton()}
+    <h2>Message ${seq}</h2></header>
+  <p class="note">${reason}</p>`;
+
+const closeButton = () =>
+  html`<button id="close" class="tool" title="back (Esc)" aria-label="back to the list" @click=${() => go({ m: "" })}>
+    ←
+  </button>`;
+
+function whole(message) {
+  return html`<header>
+      ${closeButton()}
+      <h2 dir="auto">${message.preview || "(empty)"}</h2>
+      <span class="tools">${tools(message)}</span>
+    </header>
+    <p class="facts">
+      ${searchButton("type", message.type)} ${searchButton("source", message.source)}
+      ${localTime(message.time)} <span>${size(message.size)}</span> ${copyLinks(message)} ${conflictLinks(message)}
+    </p>
+    <div role="tablist" aria-label="Parts of the message" @keydown=${moveTab}>${Object.entries(PANES).map(tab)}</div>
+    ${findBar}
+    <div id="content" class="content" role="tabpanel" tabindex="0" aria-labelledby="pane-${chosenPane()}">
+      ${isFinding() ? foundPage : pane(message)}
+    </div>
+    ${picked ? valueActions(picked) : nothing}`;
+}
+
+const tools = (message) => [
+  tool("find", "find in the message (f)", find),
+  tool("copy", "copy the message (y)", () => copy(message.body)),
+  tool("link", "copy a link (l)", copyLink),
+  ...(canWrite
+    ? [
+        tool("resend", "publish a copy", () => actions.resend(message)),
+        tool("edit", "publish an edited copy", () => actions.edit(message)),
+      ]
+    : []),
+];
+
+const tool = (name, title, click) =>
+  html`<button id=${name} class="plain" title=${title} @click=${click}>${name}</button>`;
+
+function tab([name, label]) {
+  const chosen = name === chosenPane();
+  return html`<button
+    role="tab"
+    id="pane-${name}"
+    aria-controls="content"
+    aria-selected=${chosen}
+    tabindex=${chosen ? 0 : -1}
+    @click=${() => go({ pane: name })}
+  >
+    ${label}
+  </button>`;
+}
+
+function pane(message) {
+  switch (chosenPane()) {
+    case "attributes":
+      return attributesPane(message);
+    case "timeline":
+      return timelinePane(message);
+    case "raw":
+      return rawPane(message);
+    default:
+      return dataPane(message, { pick, all, showAll });
+  }
+}
+
+function pick(value, path) {
+  picked = { value, path };
+  draw();
+}
+
+function showAll() {
+  all = true;
+  draw();
+}
+
+// ---- what the reader does
 
 function moveTab(event) {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step) return;
-  const all = [...tabs.children];
-  const next = all.at((all.indexOf(event.target) + step) % all.length);
-  go({ pane: next.dataset.pane });
+  const tabs = [...place.querySelectorAll("[role=tab]")];
+  const next = tabs.at((tabs.indexOf(event.target) + step) % tabs.length);
+  next.click();
   next.focus();
 }
 
-export function startDetail() {
-  tabs.addEventListener("click", ({ target }) => {
-    if (target.dataset.pane) go({ pane: target.dataset.pane });
-  });
-  tabs.addEventListener("keydown", moveTab);
+export function find() {
+  if (!current()) return;
+  if (!SEARCHABLE_PANES.includes(chosenPane())) go({ pane: "data" });
+  openFind();
+}
+
+export const copyLink = () => copy(new URL(address(), location.href).href);
+
+// `given` are what the buttons do: {resend(message), edit(message)}.
+export function startDetail(given) {
+  actions = given;
+  startFind(draw);
   onChange((now, before) => {
-    if (now.pane === before.pane) return;
-    markTab();
-    draw();
+    if (now.pane !== before.pane) showFromTop();
   });
-  markTab();
+  repeat(refresh, () => (shown?.size > LARGE ? LARGE_POLL_MS : POLL_MS), { atOnce: false });
 }

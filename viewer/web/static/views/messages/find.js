@@ -4,13 +4,10 @@
 import { element } from "../../core/dom.js";
 import { number } from "../../core/format.js";
 import { TOKEN, dataOf, decode, parse } from "../../core/json.js";
-import { go, state } from "../../core/state.js";
-import { content, current, draw, onDraw } from "./detail.js";
 
 const MAX_MARKED = 1000; // around the one looked at
 const BLOCK_LINES = 200;
 const MAX_INDENT = 40;
-const SEARCHABLE_PANES = ["data", "raw"]; // others are not searched
 
 const box = element("input", {
   "aria-label": "Find in the message",
@@ -21,52 +18,69 @@ const box = element("input", {
 const count = element("output", {});
 const tool = (label, title, text, click) =>
   element("button", { class: "tool", "aria-label": label, title, click }, text);
-const bar = element(
+
+// Shown while something is looked for: the bar, and instead of the pane the whole text.
+export const bar = element(
   "p",
   { class: "find", hidden: true },
   box,
   count,
   tool("previous match", "Shift+Enter", "↑", () => step(-1)),
   tool("next match", "Enter", "↓", () => step(1)),
-  tool("close the search", "Esc", "×", close),
+  tool("close the search", "Esc", "×", closeFind),
 );
-const page = element("div", {}); // the whole text
+export const page = element("div", {});
+
+let draw = () => {};
 let blocks = []; // {from, node}: the text in parts; the browser lays out only those in sight
-let whole = "";
+let whole = ""; // the text that is laid out
+let shown = null; // the {body, raw} that is shown, if it can be searched
+let laid = null; // the one of which the text is laid out
 let places = []; // [begin, end] of each match
 let at = 0;
 
+export const isFinding = () => !bar.hidden && Boolean(box.value) && Boolean(shown);
+
+// Says what is shown: the body of a message, whole (`raw`) or its data; null if that cannot be searched.
+export function searchIn(body, raw) {
+  if (shown?.body === body && shown?.raw === raw) return;
+  shown = body === null ? null : { body, raw };
+  laid = null;
+  if (bar.hidden) return;
+  if (shown) queueMicrotask(search);
+  else bar.hidden = true;
+}
+
 export function openFind() {
   bar.hidden = false;
-  if (!SEARCHABLE_PANES.includes(state.pane)) go({ pane: "data" });
   box.select();
   search();
 }
 
-function close() {
+function closeFind() {
   bar.hidden = true;
   mark([]);
   draw();
 }
 
 function search() {
-  const words = box.value.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
-  if (!words) {
+  draw();
+  if (!isFinding()) {
     count.textContent = "";
-    if (page.isConnected) draw();
     return;
   }
-  if (!page.isConnected) lay(searchable());
+  if (laid !== shown) lay(searchable(shown));
+  laid = shown;
+  const words = box.value.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
   const matches = whole.matchAll(new RegExp(words, "giu"));
   places = Array.from(matches, ({ 0: found, index }) => [index, index + found.length]);
   at = 0;
-  show();
+  showMatch();
 }
 
 // The text to be searched: the data of the message, or its whole body in the raw pane.
-function searchable() {
-  const { body } = current();
-  const root = state.pane === "raw" ? null : parse(body);
+function searchable({ body, raw }) {
+  const root = raw ? null : parse(body);
   const data = root && dataOf(root);
   if (!data) return root ? "" : body;
   return data.kind === "string" ? decode(data.text) : indented(body.slice(data.start, data.end));
@@ -105,7 +119,6 @@ function lay(all) {
     from += part.length + 1;
   }
   page.replaceChildren(...blocks.map(({ node }) => element("pre", { class: "block" }, node)));
-  content.replaceChildren(page);
 }
 
 function rangeOf([begin, end]) {
@@ -119,16 +132,17 @@ function rangeOf([begin, end]) {
 function step(by) {
   if (!places.length) return;
   at = (at + by + places.length) % places.length;
-  show();
+  showMatch();
 }
 
-function show() {
+function showMatch() {
   count.textContent = places.length ? `${number(at + 1)} of ${number(places.length)}` : "none";
   const first = Math.max(0, at - MAX_MARKED / 2);
   const ranges = places.slice(first, first + MAX_MARKED).map(rangeOf);
   const here = ranges[at - first];
   mark(ranges, here);
   if (!here) return;
+  const content = page.parentElement;
   const center = () => {
     const above = here.getBoundingClientRect().top - content.getBoundingClientRect().top;
     content.scrollTop += above - content.clientHeight / 2;
@@ -152,15 +166,11 @@ function closeByKey(event) {
   if (bar.hidden || event.key !== "Escape") return;
   event.stopPropagation();
   event.preventDefault();
-  close();
+  closeFind();
 }
 
-export function startFind() {
-  content.before(bar);
+// `redraw()` is called when what should be shown changes between the pane and the whole text.
+export function startFind(redraw) {
+  draw = redraw;
   document.addEventListener("keydown", closeByKey, { capture: true });
-  onDraw(() => {
-    if (bar.hidden || !current()) return;
-    if (SEARCHABLE_PANES.includes(state.pane)) search();
-    else bar.hidden = true;
-  });
 }
