@@ -20,6 +20,7 @@ from viewer.api.docs import DESCRIPTION, docs_blueprint
 from viewer.api.export import export_blueprint
 from viewer.api.faults import faults_blueprint
 from viewer.api.health import health_blueprint
+from viewer.api.listing import listing_blueprint
 from viewer.api.messages import latest_blueprint, messages_blueprint
 from viewer.api.status import status_blueprint
 from viewer.api.stream import stream_blueprint
@@ -82,6 +83,7 @@ def create_app(
     dead_letters = DeadLetterQueue(sqs, settings.queue_name, failures, Reconciler(queues, failures))
     for blueprint in (
         messages_blueprint(reader, failures, hub, topic, views),
+        listing_blueprint(reader, views),
         latest_blueprint(reader),
         stream_blueprint(reader, hub, views, settings),
         export_blueprint(reader, hub, views, allowed=settings.export),

@@ -10,8 +10,11 @@ MIN_BYTES = 200  # less does not shrink
 COMPRESSED = ("text/html", "text/css", "text/javascript", "application/json", "image/svg+xml")
 FILES = ("static", "docs.static")
 
-# A third of a script is comments and indentation. The lines stay, so that errors name the right ones.
-_COMMENT_OR_INDENT = re.compile(rb"^[ \t]+(?://.*)?|^//.*", re.MULTILINE)
+# A third of our files is comments and indentation. Scripts keep their lines: errors name the right ones.
+_NOT_SENT = {
+    "text/javascript": re.compile(rb"^[ \t]+(?://.*)?|^//.*", re.MULTILINE),
+    "text/css": re.compile(rb"/\*.*?\*/|^\s+", re.MULTILINE | re.DOTALL),
+}
 
 
 def compress(app: Flask) -> None:
@@ -29,13 +32,14 @@ def compress(app: Flask) -> None:
         answer.direct_passthrough = False
         data = answer.get_data()
         if len(data) >= MIN_BYTES:
-            is_script = answer.mimetype == "text/javascript"
-            answer.set_data(_compressed_file(data, is_script) if is_file else gzip.compress(data, 5))
+            answer.set_data(_compressed_file(data, answer.mimetype) if is_file else gzip.compress(data, 5))
             answer.headers["Content-Encoding"] = "gzip"
         return answer
 
 
 @functools.lru_cache(maxsize=128)
-def _compressed_file(data: bytes, is_script: bool) -> bytes:
-    """Return one of our own files, compressed once; scripts without their comments."""
-    return gzip.compress(_COMMENT_OR_INDENT.sub(b"", data) if is_script else data, 9)
+def _compressed_file(data: bytes, mimetype: str) -> bytes:
+    """Return one of our own files, compressed once; scripts and styles without their comments."""
+    if mimetype in _NOT_SENT:
+        data = _NOT_SENT[mimetype].sub(b"", data)
+    return gzip.compress(data, 9)

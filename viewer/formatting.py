@@ -1,6 +1,10 @@
 """Times, durations and statuses as the page shows them; core/format.js must do the same."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 STATUS_LABELS = {"dead": "✖ dead", "failed": "✖ failed", "lost": "✖ lost", "duplicate": "⇉ twice"}
 
@@ -32,3 +36,13 @@ def _length(seconds: float) -> str:
     if seconds < 86_400:
         return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
     return f"{int(seconds // 86_400)} d {int(seconds % 86_400 // 3600)} h"
+
+
+def gaps(times: Sequence[str]) -> list[float | None]:
+    """Return the seconds from each time to the one before it, of RFC 3339 times, newest first.
+
+    As the page does: in whole milliseconds, and None for the oldest.
+    """
+    parsed = [(datetime.fromisoformat(time) - EPOCH) // timedelta(milliseconds=1) for time in times]
+    between = [(time - before) / 1000 for time, before in pairwise(parsed)]
+    return [*between, None] if parsed else []

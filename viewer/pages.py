@@ -15,7 +15,7 @@ from viewer.api.answers import to_json
 from viewer.api.checks import check
 from viewer.api.models import MessageSummary, SearchQuery
 from viewer.api.views import Views
-from viewer.formatting import clock, duration, status_label
+from viewer.formatting import clock, duration, gaps, status_label
 from viewer.live.hub import Hub
 from viewer.live.long_poll import Asked, Found, look
 from viewer.live.tail import Tail
@@ -23,7 +23,7 @@ from viewer.settings import ViewerSettings
 
 ROWS = 30
 # The row that the page's script copies.
-BLANK = {field.name: None for field in fields(MessageSummary)}
+BLANK = {field.name: None for field in fields(MessageSummary)} | {"gap": None}
 
 
 class PageQuery(SearchQuery):
@@ -53,9 +53,12 @@ def add_pages(
                 away = explain(error)
         if away is not None:
             return render_template("unavailable.html", reason=away), 503
+        messages = json.loads(to_json(views.summaries(found.messages)))
+        for message, gap in zip(messages, gaps([one["time"] for one in messages]), strict=True):
+            message["gap"] = gap
         return render_template(
             "page.html",
-            messages=json.loads(to_json(views.summaries(found.messages))),
+            messages=messages,
             newest=found.cursor,
             blank=BLANK,
             q=request.args.get("q", ""),

@@ -1,5 +1,6 @@
 """The grammar of a search: what a person types, as the page's box, the API's `q` and the stream take it."""
 
+import difflib
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -58,6 +59,20 @@ def parse_search(text: str, now: datetime, mask: Mask) -> Search:
     if search.scans > MAX_SCANS:
         raise SearchError(f"a search has at most {MAX_SCANS} phrases and words with punctuation")
     return search
+
+
+def suggest(text: str) -> str | None:
+    """Return the search with misspelt operators (`typ:`) corrected, None if none looks misspelt."""
+    corrected = _TOKEN.sub(_correct, text)
+    return corrected if corrected != text else None
+
+
+def _correct(token: re.Match[str]) -> str:
+    name = token[2]
+    if not name or name.lower() in _EXAMPLES or name.startswith(("data.", "attr.")):
+        return token[0]
+    close = difflib.get_close_matches(name.lower(), _EXAMPLES, n=1, cutoff=0.7)
+    return token[0].replace(name, close[0], 1) if close else token[0]
 
 
 def _condition(token: re.Match[str], now: datetime, mask: Mask) -> Condition:

@@ -191,6 +191,16 @@ class Reader:
             assert row is not None
             return int(row[0])
 
+    def count_up_to(self, most: int, wanted: Search = EVERYTHING) -> int:
+        """Return how many messages there are, `most` if there are at least so many."""
+        query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} WHERE {} LIMIT {}) found").format(
+            wanted.source, wanted.sql, sql.Literal(most)
+        )
+        with self._connection(wanted) as connection:
+            row = connection.execute(query).fetchone()
+            assert row is not None
+            return int(row[0])
+
     def delete(self, wanted: Search) -> int:
         """Delete the messages found; return how many they were. Listeners are notified on commit."""
         query = sql.SQL("DELETE FROM messages m WHERE {}").format(wanted.sql)

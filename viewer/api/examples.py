@@ -176,3 +176,6 @@ WAITING_MESSAGES: Json = {
     "reason": None,
 }
 METRICS = '# TYPE fanout_aws_requests_total counter\nfanout_aws_requests_total{operation="Publish"} 12.0\n'
+
+COUNTED: Json = {"count": 42, "exact": True, "suggestion": None}
+FIELDS: Json = {"messages": [{"seq": 1034, "fields": {"data.order.id": "A-1", "attr.tenant": "acme"}}]}

@@ -31,6 +31,7 @@ from viewer.api.models import (
 )
 from viewer.api.near_misses import explain_miss
 from viewer.aws.queue_inspection import Waiting
+from viewer.fields import field_text
 
 MAX_WAITING_BODY = 10_000
 
@@ -103,6 +104,13 @@ class Views:
         """Return which message this one is a copy of: source and id, as in COPY_OF."""
         body, attributes = self._masked(message)
         return read_stored(body, attributes).copy_of
+
+    def fields(self, message: StoredMessage, names: Sequence[str]) -> dict[str, str]:
+        """Return the values of these fields, as far as the message has them."""
+        body, attributes = self._masked(message)
+        data = read_stored(body, attributes).data
+        found = {name: field_text(name, data, attributes) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     def facets(self, facets: Facets) -> dict[str, list[FacetValue]]:
         """Return how often each value occurs, by the names that a search uses."""

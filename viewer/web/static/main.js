@@ -17,6 +17,9 @@ import { follow } from "./live/follow.js";
 import { askPermission, watch } from "./live/notifications.js";
 import { openDeadLetters } from "./views/dead_letters/view.js";
 import { openHelp } from "./views/help.js";
+import { recallColumns } from "./core/columns.js";
+import { startColumns } from "./views/messages/columns.js";
+import { countAgain, countArrived, startCount } from "./views/messages/count.js";
 import { copyLink, current, find, show, startDetail } from "./views/messages/detail.js";
 import { hold, list, load, receive, startList, toNewest } from "./views/messages/list.js";
 import { startOlder } from "./views/messages/older.js";
@@ -54,13 +57,19 @@ function accept(item) {
   seen = lastNumber(item);
   receive(item);
   countNew(messageCount(item));
+  countArrived(messageCount(item));
 }
 
-function showConnection(words, why) {
-  const connection = byId("connection");
-  connection.dataset.state = words;
-  connection.textContent = words;
-  connection.title = why;
+let connection = ["connecting", ""]; // its state, and why
+
+function showConnection(...now) {
+  connection = now;
+  const [words, why] =
+    list.held && now[0] === "live" ? ["paused", "new messages are counted, not shown"] : now;
+  const place = byId("connection");
+  place.dataset.state = words;
+  place.textContent = words;
+  place.title = why ?? "";
   if (words === "stopped") showSearchProblem(why); // by the viewer: the search costs too much
 }
 
@@ -91,6 +100,7 @@ function refuse(why) {
 async function search() {
   const { q } = state;
   showSearch(q);
+  countAgain();
   try {
     if (!(await load(q))) return;
   } catch (error) {
@@ -152,7 +162,10 @@ onClick("copy-command", () => copy(byId("command").textContent));
 
 // ---- pausing, theme, help
 
-const showPaused = () => byId("pause").setAttribute("aria-pressed", list.held);
+function showPaused() {
+  byId("pause").setAttribute("aria-pressed", list.held);
+  showConnection(...connection);
+}
 
 function togglePause() {
   hold(!list.held);
@@ -197,8 +210,14 @@ listen({
 
 onChange((now, before) => {
   if (now.q !== before.q) search();
-  if (now.m !== before.m) choose(now.m);
+  if (now.m !== before.m) {
+    list.reading = Boolean(now.m);
+    choose(now.m);
+  }
 });
+recallColumns();
+startColumns();
+startCount();
 startList(state.q);
 onClick("news", showPaused); // it ends a pause
 startOlder();
@@ -222,6 +241,10 @@ startTabs({
 });
 if (searchProblem()) refuse(searchProblem());
 else connect();
-if (state.m) choose(state.m);
-else preselect();
+if (state.m) {
+  list.reading = true;
+  choose(state.m);
+} else {
+  preselect();
+}
 document.documentElement.dataset.ready = "";

@@ -50,6 +50,18 @@ export const localTime = (iso, precise = false) =>
     .textContent=${clock(iso, precise)}
   ></time>`;
 
+// The value of a datetime-local input for a time, in the reader's zone; "" for what is none, such as "5m".
+export function toInput(iso) {
+  const date = new Date(iso);
+  if (!/^\d{4}-/.test(iso) || Number.isNaN(date.getTime())) return "";
+  const shift = utc() ? 0 : date.getTimezoneOffset() * 60_000;
+  return new Date(date.getTime() - shift).toISOString().slice(0, 19);
+}
+
+// The time that a datetime-local input holds, "" if it is empty.
+export const toIso = (value) =>
+  value && new Date(utc() ? `${value}Z` : value).toISOString().replace(".000Z", "Z");
+
 // Returns what to tell the reader.
 export function switchZone() {
   localStorage.setItem("utc", utc() ? "no" : "yes");

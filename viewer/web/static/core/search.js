@@ -9,8 +9,11 @@ export function addToSearch(name, value, exclude = false) {
   go({ q: [...others, condition].join(" "), tab: "messages" });
 }
 
-// Searches what is newer than this age, such as "5m"; with "" of any age.
-export function searchSince(age) {
-  const others = state.q.split(" ").filter((word) => word && !word.startsWith("after:"));
-  go({ q: [...others, ...(age ? [`after:${age}`] : [])].join(" ") });
+// Searches what was sent at `after` or later and before `before`: times, or ages such as "5m", or "".
+export function searchBetween(after, before) {
+  const others = state.q.split(" ").filter((word) => word && !/^(?:after|before):/.test(word));
+  const bounds = Object.entries({ after, before }).flatMap(([name, value]) =>
+    value ? [`${name}:${value}`] : [],
+  );
+  go({ q: [...others, ...bounds].join(" "), tab: "messages", m: "" });
 }

@@ -1,7 +1,7 @@
 // What is shown, as the address says it: search (q), message (m), pane, tab, window of the charts, dead
-// letter. So every view can be linked to, and the browser's back button works.
+// letter, columns. So every view can be linked to, and the browser's back button works.
 
-const DEFAULTS = { q: "", m: "", pane: "data", tab: "messages", window: "5m", letter: "" };
+const DEFAULTS = { q: "", m: "", pane: "data", tab: "messages", window: "5m", letter: "", cols: "" };
 const listeners = [];
 
 export let state = read();

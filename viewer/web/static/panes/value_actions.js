@@ -1,6 +1,7 @@
 // What can be done with a value of a message.
 
 import { copy } from "../core/clipboard.js";
+import { addColumn } from "../core/columns.js";
 import { addToSearch } from "../core/search.js";
 import { html, nothing } from "../core/view.js";
 
@@ -12,13 +13,20 @@ export function searchButton(name, value) {
   </button>`;
 }
 
+const button = (label, click) => html`<button class="plain" @click=${click}>${label}</button>`;
+
 // A bar with what can be done with the value that the reader has chosen: {value, path}.
 export function valueActions({ value, path }) {
-  const search = () => addToSearch(path, value);
   return html`<p class="value-actions">
     <code>${path}</code>
-    <button class="plain" @click=${() => copy(value)}>copy value</button>
-    <button class="plain" @click=${() => copy(path)}>copy path</button>
-    ${path === "data" ? nothing : html`<button class="plain" @click=${search}>search for this value</button>`}
+    ${button("copy value", () => copy(value))} ${button("copy path", () => copy(path))}
+    ${
+      path === "data"
+        ? nothing
+        : [
+            button("search for this value", () => addToSearch(path, value)),
+            button("show as a column", () => addColumn(path)),
+          ]
+    }
   </p>`;
 }

@@ -3,7 +3,7 @@
 import { canWrite } from "../../core/api.js";
 import { localTime } from "../../core/clock.js";
 import { edit } from "../../core/resend.js";
-import { html, live, nothing } from "../../core/view.js";
+import { html, nothing } from "../../core/view.js";
 import { copyLinks } from "../../panes/copy_links.js";
 import { tracebackBlock } from "./traceback.js";
 
@@ -16,7 +16,7 @@ export function letterCard({ letter, gone, whole, problem }, { selected, opened,
   const box = html`<input
     type="checkbox"
     aria-label="select ${letter.preview}"
-    .checked=${live(selected)}
+    .checked=${selected}
     @change=${(event) => select(event.target.checked)}
   />`;
   const redriven = letter.redriven_at ? " · redriven before" : "";

@@ -130,14 +130,14 @@ export function openDeadLetters(place) {
     );
   }
 
-  const opening = (id) => ({
-    opened: opened.has(id),
-    toggle(open) {
+  function opening(id) {
+    const toggle = (open) => {
       opened[open ? "add" : "delete"](id);
       if (open && !wholes.get(id)?.whole) readWhole(id);
       draw();
-    },
-  });
+    };
+    return { opened: opened.has(id), toggle };
+  }
 
   async function remove(path, many) {
     const what = many === 1 ? "this lost message" : `${number(many)} lost messages`;

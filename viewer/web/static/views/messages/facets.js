@@ -1,20 +1,14 @@
-// What the menus beside the search offer: the values that it finds, with their counts, and times.
+// What the menus beside the search offer: the values that it finds, with their counts.
 
 import { ask } from "../../core/api.js";
 import { element } from "../../core/dom.js";
 import { number } from "../../core/format.js";
-import { addToSearch, searchSince } from "../../core/search.js";
+import { addToSearch } from "../../core/search.js";
 import { state } from "../../core/state.js";
-
-const TIMES = { "5m": "last 5 minutes", "1h": "last hour", "1d": "last day", "": "any time" };
 
 export async function fillFacet(menu) {
   const options = menu.querySelector(".options");
   const { facet } = menu.dataset;
-  if (facet === "time") {
-    options.replaceChildren(...Object.entries(TIMES).map(timeChoice));
-    return;
-  }
   options.replaceChildren(note("counting …"));
   const { counted, complete, facets } = await ask(
     `api/messages/facets?${new URLSearchParams({ q: state.q })}`,
@@ -55,10 +49,3 @@ function choice(name, { value, count }) {
     ),
   );
 }
-
-const timeChoice = ([age, label]) =>
-  element(
-    "p",
-    { class: "choice" },
-    element("button", { type: "button", click: () => searchSince(age) }, label),
-  );

@@ -3,14 +3,21 @@
 
 import { ask } from "../../core/api.js";
 import { firstNumber, isGap, lastNumber, messageCount } from "../../core/arrivals.js";
+import { clock } from "../../core/clock.js";
 import { number } from "../../core/format.js";
-import { localizeRow, makeGap, makeRow } from "./rows.js";
+import { localizeRow, makeGap, makeRow, showGap } from "./rows.js";
 
 const MAX_ROWS = 200; // in the page; the store has all
 const MAX_ANIMATED = 5; // at once; more would only flicker
 const MAX_IN_FRAME = 60; // each frame moves, and paints, all others too
 const HIDDEN_DRAW_MS = 250;
 const AT_TOP_PIXELS = 8;
+// Classes of the table, and of which messages it gets them.
+const OPTIONAL = {
+  numbered: (message) => Number.isInteger(message.sequence),
+  colored: (message) => Boolean(message.color),
+  dated: (message) => message.time && clock(message.time).length > "00:00:00".length,
+};
 
 const table = document.getElementById("messages");
 const rows = document.getElementById("rows");
@@ -24,6 +31,7 @@ let query = new URLSearchParams();
 let waiting = []; // received, not drawn, oldest first: messages and gaps
 let maxRows = MAX_ROWS; // more, once the reader has asked for older ones
 let held = false; // on purpose
+let reading = false; // the reader has opened a message
 let drawing = false;
 
 export const list = {
@@ -32,6 +40,11 @@ export const list = {
   },
   get held() {
     return held;
+  },
+  // While the reader reads a message that they have opened, the list stays as it is.
+  set reading(on) {
+    reading = on;
+    if (!on) schedule();
   },
   get query() {
     return query;
@@ -51,11 +64,11 @@ export const list = {
 
 // ---- what arrives
 
-// Looking further down, selecting text or pausing keeps the list as it is.
+// Reading a message, looking further down, selecting text or pausing keeps the list as it is.
 export function isHeld() {
   const selection = getSelection();
   const selecting = !selection.isCollapsed && scroller.contains(selection.anchorNode);
-  return held || scroller.scrollTop > AT_TOP_PIXELS || selecting;
+  return held || reading || scroller.scrollTop > AT_TOP_PIXELS || selecting;
 }
 
 export function receive(item) {
@@ -92,6 +105,8 @@ function draw() {
   const fresh = items.map((item, at) => (isGap(item) ? gapAmong(items, at) : makeRow(item)));
   if (fresh.length <= MAX_ANIMATED) for (const row of fresh) row.classList.add("fresh");
   rows.prepend(...fresh.toReversed());
+  for (const row of fresh) if (row.dataset.seq) showGap(row, row.nextElementSibling);
+  markOptional(items);
   while (rows.childElementCount > maxRows) rows.lastElementChild.remove();
   showEmptyAndOlder();
   showNews();
@@ -116,6 +131,7 @@ export function hold(on) {
 
 export function toNewest() {
   held = false;
+  reading = false;
   getSelection().removeAllRanges();
   scroller.scrollTop = 0;
   maxRows = MAX_ROWS;
@@ -134,6 +150,7 @@ export async function fetchPage(more = "", limit = pageSize) {
 // What the reader has asked for stays, however long the list becomes; `fetched` is the size of an older page.
 export function grow(add, fetched) {
   add();
+  showGaps();
   maxRows = Math.max(maxRows, rows.childElementCount);
   if (fetched !== undefined) showEmptyAndOlder(fetched === pageSize);
 }
@@ -154,6 +171,9 @@ export async function load(q) {
 
 function replace(messages) {
   rows.replaceChildren(...messages.map(makeRow));
+  showGaps();
+  for (const name of Object.keys(OPTIONAL)) table.classList.remove(name);
+  markOptional(messages);
   showEmptyAndOlder(messages.length === pageSize);
 }
 
@@ -169,6 +189,17 @@ export async function refresh() {
   list.select(chosen);
 }
 
+function showGaps() {
+  for (const row of list.rows()) showGap(row, row.nextElementSibling);
+}
+
+// Shows a column only if a message has something to show there.
+function markOptional(messages) {
+  for (const [name, shown] of Object.entries(OPTIONAL)) {
+    if (!table.classList.contains(name) && messages.some(shown)) table.classList.add(name);
+  }
+}
+
 function showEmptyAndOlder(more = !older.hidden || rows.childElementCount >= pageSize) {
   empty.hidden = rows.childElementCount > 0;
   empty.dataset.why = query.size ? "search" : "store";
@@ -179,6 +210,7 @@ function showEmptyAndOlder(more = !older.hidden || rows.childElementCount >= pag
 export function startList(q) {
   query = new URLSearchParams(q && { q });
   for (const row of list.rows()) localizeRow(row);
+  markOptional(list.rows().map((row) => ({ time: row.querySelector("time").dateTime })));
   showEmptyAndOlder(rows.childElementCount === pageSize);
   news.addEventListener("click", toNewest);
   const drawAtTop = () => {

@@ -4,8 +4,8 @@ import { clock, localize } from "../../core/clock.js";
 import { element } from "../../core/dom.js";
 import { STATUS_LABELS, duration, number } from "../../core/format.js";
 import { address } from "../../core/state.js";
+import { addCells, columnCount } from "./columns.js";
 
-const COLUMNS = 8;
 const template = document.getElementById("row"); // row.html, without a message
 
 export function makeRow(message) {
@@ -15,7 +15,6 @@ export function makeRow(message) {
   };
   row.dataset.seq = message.seq;
   row.querySelector("time").dateTime = message.time;
-  fill(".gap", duration(message.since_previous_seconds, "+"));
   fill(".text .ellipsis", message.preview || "(empty)");
   fill(".conflict", message.conflict_of ? "≠ conflict" : "");
   fill(".sequence", message.sequence === null ? "" : `#${message.sequence}`);
@@ -24,7 +23,16 @@ export function makeRow(message) {
   fill(".latency", duration(message.latency_seconds));
   markStatus(row, message);
   if (message.color) row.querySelector("circle").setAttribute("fill", message.color);
+  addCells(row);
   return localizeRow(row);
+}
+
+const timeOf = (row) => Date.parse(row.querySelector("time").dateTime);
+
+// Shows the time since the message below in the list; nothing if there is none, or not directly.
+export function showGap(row, below) {
+  const known = below?.dataset.seq;
+  row.querySelector(".gap").textContent = known ? duration((timeOf(row) - timeOf(below)) / 1000, "+") : "";
 }
 
 export function markStatus(row, { status = null, tries = 1 } = {}) {
@@ -49,7 +57,7 @@ export function makeGap({ from, to, count }, since, until) {
   return element(
     "tr",
     { class: "gap-row", "data-from": from, "data-to": to, "data-count": count },
-    element("td", { colspan: COLUMNS }, button),
+    element("td", { colspan: columnCount() }, button),
   );
 }
 

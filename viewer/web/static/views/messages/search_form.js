@@ -1,13 +1,16 @@
 // The search box and the menus beside it.
 
-import { go } from "../../core/state.js";
+import { go, onChange } from "../../core/state.js";
 import { toast } from "../../core/toast.js";
+import { fillColumns } from "./columns.js";
 import { fillFacet } from "./facets.js";
 import { fillSaved } from "./saved_searches.js";
+import { fillTimes } from "./time_range.js";
 
 const form = document.getElementById("search");
 const box = document.getElementById("q");
 const problem = document.getElementById("search-problem");
+const filters = document.getElementById("filters");
 const menus = document.querySelectorAll(".menu");
 
 export const searchProblem = () => problem.textContent;
@@ -37,10 +40,17 @@ function closeMenus(except = []) {
   for (const menu of menus) if (!except.includes(menu)) menu.open = false;
 }
 
+const FILL = {
+  facet: (_, menu) => fillFacet(menu),
+  time: fillTimes,
+  columns: fillColumns,
+  more: fillSaved,
+};
+
 async function fill(menu) {
   if (!menu.open) return;
   try {
-    await (menu.dataset.facet ? fillFacet(menu) : fillSaved());
+    await FILL[menu.dataset.menu](menu.querySelector(".options"), menu);
   } catch (error) {
     toast(error.message);
   }
@@ -53,6 +63,13 @@ export function startSearchForm() {
   });
   box.addEventListener("search", () => {
     if (!box.value) go({ q: "", m: "" });
+  });
+  onChange((now, before) => {
+    const columns = form.querySelector("[data-menu=columns]");
+    if (now.cols !== before.cols) fill(columns);
+  });
+  filters.addEventListener("click", () => {
+    filters.ariaExpanded = String(form.classList.toggle("filtering"));
   });
   for (const menu of menus) menu.addEventListener("toggle", () => fill(menu));
   // The path of the event, because what was clicked may have been drawn anew by now.
