@@ -33,7 +33,6 @@ import {
   startSearchForm,
 } from "./views/messages/search_form.js";
 import { startStatuses } from "./views/messages/statuses.js";
-import { openMetrics } from "./views/metrics.js";
 import { startPipelineStrip } from "./views/pipeline_strip.js";
 import { openPublish } from "./views/publish.js";
 import { openQueueBrowser } from "./views/queue_browser.js";
@@ -205,6 +204,27 @@ listen({
   t: () => toast(switchZone()),
   "?": showHelp,
 });
+
+// ---- charts are loaded when they are opened
+
+function openMetrics(place) {
+  let close = null;
+  let left = false;
+  openCharts();
+  return () => {
+    left = true;
+    close?.();
+  };
+
+  async function openCharts() {
+    try {
+      const view = await import("./views/metrics/view.js");
+      if (!left) close = view.openMetrics(place);
+    } catch {
+      place.replaceChildren("The charts could not be loaded. Reload the page to try again.");
+    }
+  }
+}
 
 // ---- start
 

@@ -2,15 +2,15 @@
 
 import { html } from "./view.js";
 
-const utc = () => localStorage.getItem("utc") === "yes";
+export const isUtc = () => localStorage.getItem("utc") === "yes";
 
 // Creating a formatter costs a hundred times as much as using one.
 const formatters = new Map();
 
 function formatter(name, options) {
-  const key = `${name} ${utc()}`;
+  const key = `${name} ${isUtc()}`;
   if (!formatters.has(key)) {
-    const zone = utc() ? { timeZone: "UTC" } : {};
+    const zone = isUtc() ? { timeZone: "UTC" } : {};
     formatters.set(key, new Intl.DateTimeFormat([], { ...options, ...zone }));
   }
   return formatters.get(key);
@@ -54,17 +54,17 @@ export const localTime = (iso, precise = false) =>
 export function toInput(iso) {
   const date = new Date(iso);
   if (!/^\d{4}-/.test(iso) || Number.isNaN(date.getTime())) return "";
-  const shift = utc() ? 0 : date.getTimezoneOffset() * 60_000;
+  const shift = isUtc() ? 0 : date.getTimezoneOffset() * 60_000;
   return new Date(date.getTime() - shift).toISOString().slice(0, 19);
 }
 
 // The time that a datetime-local input holds, "" if it is empty.
 export const toIso = (value) =>
-  value && new Date(utc() ? `${value}Z` : value).toISOString().replace(".000Z", "Z");
+  value && new Date(isUtc() ? `${value}Z` : value).toISOString().replace(".000Z", "Z");
 
 // Returns what to tell the reader.
 export function switchZone() {
-  localStorage.setItem("utc", utc() ? "no" : "yes");
+  localStorage.setItem("utc", isUtc() ? "no" : "yes");
   for (const time of document.querySelectorAll("time")) localize(time);
-  return utc() ? "times in UTC" : "times in your time zone";
+  return isUtc() ? "times in UTC" : "times in your time zone";
 }

@@ -2,7 +2,7 @@
 // letter, columns. So every view can be linked to, and the browser's back button works.
 
 const DEFAULTS = { q: "", m: "", pane: "data", tab: "messages", window: "5m", letter: "", cols: "" };
-const listeners = [];
+const listeners = new Set();
 
 export let state = read();
 
@@ -39,9 +39,10 @@ function changed() {
   for (const listener of listeners) listener(state, before);
 }
 
-// Calls `listener(now, before)` after each change.
+// Calls `listener(now, before)` after each change. Returns a function that ends that.
 export function onChange(listener) {
-  listeners.push(listener);
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 addEventListener("popstate", changed);

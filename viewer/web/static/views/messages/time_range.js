@@ -1,14 +1,10 @@
 // The menu in which the reader chooses a range of time: one that ends now, or one of their own.
 
 import { toInput, toIso } from "../../core/clock.js";
-import { searchBetween } from "../../core/search.js";
-import { state } from "../../core/state.js";
+import { boundOf, searchBetween } from "../../core/search.js";
 import { html, render } from "../../core/view.js";
 
 const AGES = { "5m": "last 5 minutes", "1h": "last hour", "1d": "last day", "": "any time" };
-
-// The time of `after:` or `before:` in the search.
-const bound = (name) => new RegExp(`(?:^|\\s)${name}:(\\S+)`).exec(state.q)?.[1] ?? "";
 
 function choose(event) {
   event.preventDefault();
@@ -21,7 +17,7 @@ const age = ([after, label]) =>
 
 const field = (name, label) =>
   html`<label>
-    ${label} <input name=${name} type="datetime-local" step="1" .value=${toInput(bound(name))} />
+    ${label} <input name=${name} type="datetime-local" step="1" .value=${toInput(boundOf(name))} />
   </label>`;
 
 export function fillTimes(options) {
