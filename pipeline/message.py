@@ -277,7 +277,7 @@ def _read(
     published: datetime,
 ) -> Message:
     """Return the message of a body without envelope; `document` is its JSON, or None."""
-    event = document if _is_event(document) else _event_in_binary_mode(document, body, attributes)
+    event = document if is_event(document) else _event_in_binary_mode(document, body, attributes)
     if event is not None:
         return message_from_event(event, published, body, attributes)
     data = body if document is None else document
@@ -316,7 +316,8 @@ def _check_event(event: Any) -> None:
             raise NotACloudEvent(f"{name} is required")
 
 
-def _is_event(document: Any) -> bool:
+def is_event(document: Any) -> bool:
+    """Return whether a parsed document is a CloudEvent 1.0 in structured mode."""
     try:
         _check_event(document)
     except NotACloudEvent:
@@ -326,7 +327,7 @@ def _is_event(document: Any) -> bool:
 
 def _is_batch(document: Any) -> bool:
     """Return whether this is a batch of CloudEvents ("JSON Batch Format")."""
-    return isinstance(document, list) and len(document) > 0 and all(map(_is_event, document))
+    return isinstance(document, list) and len(document) > 0 and all(map(is_event, document))
 
 
 def _batch_title(events: Sequence[Mapping[str, Any]]) -> str:
@@ -341,7 +342,7 @@ def _event_in_binary_mode(document: Any, body: str, attributes: Mapping[str, str
         event: dict[str, Any] = {
             name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
         }
-        if not _is_event(event):
+        if not is_event(event):
             continue
         event.setdefault("datacontenttype", named.get("content-type", "application/json"))
         if event.get("datacontentencoding") == "base64":

@@ -13,10 +13,9 @@ import json
 import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.message import COPY_OF, NO_ATTRIBUTES, NotACloudEvent, message_from_event, to_json
+from pipeline.message import COPY_OF, NO_ATTRIBUTES, is_event, to_json
 
 MASK = "•••"
 
@@ -35,6 +34,7 @@ SNS_ATTRIBUTES = "messageattributes"
 # In a text that is no document: a name and, somewhere after it, what separates names from values, as in
 # `"card": `, `card=` and `<card>`; or an escape, which may stand for a letter.
 NAMED = r"(?<!\w)({names}).*[:=>]|\\(u[0-9a-f]{{4}}|x[0-9a-f]{{2}})"
+_SHOWN = re.compile(rf"{MASK}|(\\u2022){{3}}")
 _BASE64 = re.compile("(?=.{8})([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)")
 
 
@@ -99,6 +99,10 @@ class Mask:
         is_document = preview.startswith(("{", "[")) and len(folded) == len(preview)
         return preview[: first.start()].rstrip('"') + MASK if is_document else MASK
 
+    def is_in(self, body: str) -> bool:
+        """Return whether this is, or contains, what was shown in place of a masked value."""
+        return bool(self.fields) and bool(_SHOWN.search(body))
+
     def error(self, text: str) -> str:
         """Return the text of an error, masked whole: it may quote any field."""
         return MASK if self.fields and text else text
@@ -125,7 +129,7 @@ class Mask:
     def _document(self, paths: frozenset[str], document: Any, depth: int) -> Any:
         """Mask a document, but not the attributes of a CloudEvent."""
         masked = self._value(paths, document, depth)
-        if not _is_event(document):
+        if not is_event(document):
             return masked
         kept = {
             name: self._text(paths, value, depth)
@@ -175,14 +179,6 @@ def _parse(text: str) -> tuple[Any, bool]:
         return made
 
     return json.loads(text, object_pairs_hook=make), exact
-
-
-def _is_event(document: Any) -> bool:
-    try:
-        message_from_event(document, datetime.now(UTC), "")
-    except NotACloudEvent:
-        return False
-    return True
 
 
 def _without_texts(error: BaseException) -> list[str]:

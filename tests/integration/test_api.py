@@ -359,12 +359,42 @@ def test_an_event_is_published_as_it_was_written(
     assert received["Body"] == message
 
 
-def test_a_half_of_a_surrogate_pair_is_published(
+@pytest.mark.parametrize(
+    ("body", "member"),
+    [
+        ('{"text": "\\ud800"}', "text"),
+        ('{"text": "hello", "more": [{"a": "\\udfff x"}]}', "more"),
+        ('{"text": "hello", "more": {"\\uDC00": 1}}', "more"),
+        ('{"specversion": "1.0", "id": "\\ud800", "source": "/a", "type": "t"}', "id"),
+        ('{"specversion": "1.0", "id": "1", "source": "/a", "type": "\\ud800\\ud800"}', "type"),
+        ('{"message": {"text": "\\ud800"}, "attributes": {"a": 1.50}}', "message"),
+        ('{"text": "deep", "data": ' + "[" * 501 + "]" * 501 + "}", "data"),
+        ('{"text": "deep", "data": ' + '{"x":[' * 300 + "]}" * 300 + "}", "data"),
+        ('{"message": {"text": "deep", "data": ' + "[" * 954 + "]" * 954 + "}}", "message"),
+        ("[" * 100_000, "body"),
+        (b'{"text": "gr\xfc\xdfe"}', "body"),
+        (b'{"text": "\xed\xa0\x80"}', "body"),
+    ],
+)
+def test_what_would_be_changed_is_refused_by_the_name_of_its_member(
+    viewer: FlaskClient, body: str | bytes, member: str
+) -> None:
+    answer = viewer.post("/api/messages", data=body, content_type="application/json")
+
+    assert_problem(answer, 400)
+    assert answer.json["parameter"] == member  # type: ignore[index]
+
+
+def test_a_whole_surrogate_pair_and_a_deep_text_are_published(
     open_viewer: OpenViewer, store: Store, ministack: Names
 ) -> None:
     viewer = open_viewer(store, ministack.topic)
 
-    for body in ('{"text": "\\ud800"}', '{"message": {"text": "\\ud800"}, "attributes": {"a": 1.50}}'):
+    for body in (
+        '{"text": "\\ud83d\\ude00"}',
+        '{"text": "\\\\ud800"}',
+        f'{{"text": "x", "y": {"[" * 498 + "]" * 498}}}',
+    ):
         answer = viewer.post("/api/messages", data=body, content_type="application/json")
         assert answer.status_code == 202, answer.text
 
@@ -470,3 +500,77 @@ def assert_problem(answer: Any, status: int) -> None:
     assert answer.mimetype == "application/problem+json"
     assert answer.json["status"] == status
     assert answer.json["detail"]
+
+
+# ---- copies
+
+
+def test_a_copy_is_made_of_the_stored_message_and_nothing_in_it_is_filled_or_masked(
+    open_viewer: OpenViewer, store: Store, ministack: Names
+) -> None:
+    data = '{"card": "4111", "text": "{{n}} {{uuid}} {{now}}", "long": 12345678901234567890, "x": 1.50}'
+    event = (
+        f'{{"data": {data}, "specversion": "1.0", "id": "A", "source": "/shop", "type": "order", "id": "B"}}'
+    )
+    [event_seq] = store.add([raw_arrival(event, attributes={"token": "secret", "type": "order"})])
+    [text_seq] = store.add([raw_arrival("card: {{n}}")])
+    [json_seq] = store.add([raw_arrival('{"card": ["4111"]}')])
+    viewer = open_viewer(store, ministack.topic, redact="data.card,attr.token")
+
+    for seq in (event_seq, text_seq, json_seq):
+        answer = viewer.post(f"/api/messages/{seq}/copies")
+        assert answer.status_code == 202, answer.text
+
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=ministack.queue)["QueueUrl"]
+    received: list[Any] = []
+
+    def all_received() -> bool:
+        answer = sqs.receive_message(
+            QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        )
+        received.extend(answer.get("Messages", []))
+        return len(received) == 3
+
+    wait_for(all_received)
+    by_original = {json.loads(one["Body"])["fanoutcopyof"]: one for one in received}
+    copy = by_original["/shop B"]
+    assert f'"data":{data}' in copy["Body"]
+    assert json.loads(copy["Body"])["id"] not in ("A", "B")
+    assert copy["MessageAttributes"]["token"]["StringValue"] == "secret"
+    others = [json.loads(one["Body"])["data"] for one in received if one is not copy]
+    assert sorted(map(str, others)) == ["card: {{n}}", "{'card': ['4111']}"]
+
+
+def test_what_cannot_be_copied_is_refused(viewer: FlaskClient, store: Store) -> None:
+    too_many = {f"a{number}": "x" for number in range(9)}
+    [seq] = store.add([raw_arrival("hello", attributes=too_many)])
+
+    assert_problem(viewer.post(f"/api/messages/{seq}/copies"), 409)
+    assert_problem(viewer.post("/api/messages/999/copies"), 404)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"text": "•••"},
+        {
+            "specversion": "1.0",
+            "id": "1",
+            "source": "/a",
+            "type": "t",
+            "data": {"card": "•••", "x": "changed"},
+        },
+        {"message": {"text": "x"}, "attributes": {"token": "•••"}},
+    ],
+)
+def test_an_edited_message_is_not_published_with_masks_in_it(
+    open_viewer: OpenViewer, store: Store, ministack: Names, body: Any
+) -> None:
+    masked = open_viewer(store, ministack.topic, redact="data.card")
+
+    for text in (json.dumps(body), json.dumps(body, ensure_ascii=False)):
+        answer = masked.post("/api/messages", data=text, content_type="application/json")
+        assert_problem(answer, 400)
+        assert "REDACT" in answer.json["detail"]  # type: ignore[index]
+    assert open_viewer(store, ministack.topic).post("/api/messages", json=body).status_code == 202

@@ -31,7 +31,8 @@ REASONS = {
     403: "switched off here (READ_ONLY, EXPORT), or requested by a page of another origin",
     404: "there is no such message",
     408: "the body arrives too slowly",
-    409: "what it needs is missing (a dead-letter queue, FAULTS, a redrive), or a redrive is running",
+    409: "what it needs is missing (a dead-letter queue, FAULTS, a redrive), a redrive is running, or the "
+    "message cannot be copied",
     413: "the body is too large",
     415: "the body is of another type",
     421: "without a token, the viewer answers to localhost, IP addresses and ALLOWED_HOSTS only",

@@ -1,6 +1,7 @@
 """Checking requests: they become the models that handlers take, or a problem that names what is wrong."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -12,6 +13,14 @@ from pydantic_core import ErrorDetails, core_schema
 from pipeline.problems import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
+
+# Of arrays and objects in a body: well below what Python's parser accepts.
+MAX_DEPTH = 500
+
+# A bracket, or a string and whether it names a member.
+_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_NESTING = re.compile(rf"(?P<name>{_STRING})(?=\s*:)|{_STRING}|[\[\]{{}}]", re.DOTALL)
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class PlainSchema(GenerateJsonSchema):
@@ -77,15 +86,49 @@ def read_body(model: type[AnyBody]) -> AnyBody:
     # Before a page of another origin may send these types, its browser asks, and nothing here allows it.
     if request.mimetype not in model.media_types:
         raise Problem(415, f"Content-Type should be {' or '.join(model.media_types)}")
-    text = request.get_data(as_text=True)
+    try:
+        text = request.get_data().decode()
+    except UnicodeDecodeError as error:
+        raise Problem(400, f"the body is not UTF-8: see byte {error.start}", parameter="body") from None
+    _refuse_depth(text)
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Problem(400, f"the body is not JSON: {error}") from None
-    try:
-        return model.from_document(document, text)
-    except RecursionError:
-        raise Problem(400, "the body is nested too deeply") from None
+    _refuse_halves(document, text)
+    return model.from_document(document, text)
+
+
+def _refuse_depth(text: str) -> None:
+    """Raise the Problem that names the member of the body that nests too deep.
+
+    Before it is parsed: how deep Python's parser goes depends on its version, and on who calls it.
+    """
+    if text.count("[") + text.count("{") <= MAX_DEPTH:  # nearly always
+        return
+    depth, member = 0, "body"
+    for token in _NESTING.finditer(text):
+        if token["name"] and depth == 1:
+            member = token["name"].strip('"')
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if depth > MAX_DEPTH:
+            raise Problem(400, f"{member} is nested more than {MAX_DEPTH} levels deep", parameter=member)
+
+
+def _refuse_halves(document: Any, text: str) -> None:
+    """Raise the Problem that names the member of the body with half of a surrogate pair in it.
+
+    It is no character: it cannot be encoded, and so not be published as it is.
+    """
+    if not _HALF.search(text):
+        return
+    members = document if isinstance(document, dict) else {"body": document}
+    for name, value in members.items():
+        try:
+            json.dumps([name, value], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            detail = f"{name} should consist of characters: half of a surrogate pair is none"
+            raise Problem(400, detail, parameter=name) from None
 
 
 def _problem(model: type[BaseModel], errors: list[ErrorDetails]) -> Problem:

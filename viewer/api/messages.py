@@ -36,7 +36,7 @@ from viewer.api.models import (
     WholeMessage,
 )
 from viewer.api.near_misses import report
-from viewer.api.publish import PublishBody, Published, publish
+from viewer.api.publish import PublishBody, Published, copy_of, publish
 from viewer.api.views import Views
 from viewer.live.hub import Hub
 from viewer.live.long_poll import Asked, near_misses, wait_for
@@ -247,7 +247,17 @@ def messages_blueprint(
         A text, whose other members become data too, or a whole CloudEvent. Either may stand as `message`
         beside `attributes`, the SNS message attributes to send with it.
         """
+        views.refuse_mask(body.message, body.attributes)
         return Accepted(publish(topic, body))
+
+    @blueprint.post("/<int:seq>/copies", responses=problems(404, 409))
+    def publish_copy(path: MessagePath) -> Accepted[Published]:
+        """Publish a copy of a message.
+
+        The same message, with an id and a time of its own, that names its original. What is no CloudEvent
+        becomes the data of one. Values that REDACT masks are published as they were.
+        """
+        return Accepted(publish(topic, copy_of(_stored(reader, path.seq))))
 
     return blueprint
 

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,19 +17,30 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
-    PlainValidator,
     SkipValidation,
     TypeAdapter,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticKnownError
+from pydantic_core import CoreSchema
 
 from pipeline.aws import OWN_ATTRIBUTES, Topic
-from pipeline.message import ORIGINAL_ID, TEXT, Message, message_from_event, new_message, to_json
+from pipeline.message import (
+    COPY_OF,
+    ORIGINAL_ID,
+    TEXT,
+    Message,
+    is_event,
+    message_from_event,
+    new_message,
+    read_json,
+    to_json,
+)
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
+from pipeline.store.reader import StoredMessage
 from viewer.api import examples
+from viewer.api.answers import rfc3339
 from viewer.api.checks import Body, check
 
 if TYPE_CHECKING:
@@ -39,6 +51,8 @@ MAX_ATTRIBUTES = 10 - len(OWN_ATTRIBUTES)
 MAX_NAME_LENGTH = 256
 MAX_DIGITS = 38
 MAX_NUMBER = Decimal(10) ** 126
+# What Fanout sets anew when it publishes a copy.
+SET_ANEW = (*OWN_ATTRIBUTES, ORIGINAL_ID)
 NAME = re.compile(r"(?!(aws|amazon)\.)[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE | re.ASCII)
 # What SNS and SQS accept as text: the characters of XML 1.0.
 VALUE = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
@@ -55,7 +69,7 @@ def _attributes(given: Any) -> "dict[str, MessageAttributeValueTypeDef]":
 
 
 def _attribute_name(name: str) -> str:
-    if name in (*OWN_ATTRIBUTES, ORIGINAL_ID):
+    if name in SET_ANEW:
         raise ValueError(f"{name} is an attribute that Fanout sets itself")
     if len(name) > MAX_NAME_LENGTH or not NAME.fullmatch(name):
         raise ValueError(
@@ -78,15 +92,7 @@ def _attribute(name: str, value: Any) -> "MessageAttributeValueTypeDef":
     return {"DataType": "Number", "StringValue": str(value)}
 
 
-def _not_empty(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise PydanticKnownError("string_too_short", {"min_length": 1})
-    return value
-
-
 NotEmpty = Annotated[str, Field(min_length=1)]
-# The same, and it may hold half of a surrogate pair, as JSON may.
-NotEmptyJson = Annotated[str, PlainValidator(_not_empty), WithJsonSchema({"type": "string", "minLength": 1})]
 Attributes = Annotated[
     dict[str, Any],
     BeforeValidator(_attributes),
@@ -105,7 +111,7 @@ Attributes = Annotated[
 class Text(Body):
     """A text. Every other member becomes data, too."""
 
-    text: NotEmptyJson
+    text: NotEmpty
 
     model_config = ConfigDict(
         extra="ignore",
@@ -117,7 +123,7 @@ class CloudEvent(Body):
     """A CloudEvent 1.0 in structured mode. It is published exactly as it was written."""
 
     specversion: Literal["1.0"]
-    id: NotEmptyJson
+    id: NotEmpty
     source: NotEmpty
     type: NotEmpty
     time: Annotated[
@@ -185,6 +191,40 @@ def publish(topic: Topic, body: PublishBody) -> Published:
     return Published(body.message.id, body.message.source)
 
 
+def copy_of(message: StoredMessage) -> PublishBody:
+    """Return what publishes a copy of a stored message: the same, but for an id and a time of its own.
+
+    What is no event becomes the data of one. Raises the Problem that says why it cannot be copied.
+    """
+    given = {name: value for name, value in message.attributes.items() if name not in SET_ANEW}
+    try:
+        attributes = _attributes(given)
+        body = _copied_body(message)
+        event = message_from_event(json.loads(body), datetime.now(UTC), body)
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
+        raise Problem(409, f"message {message.seq} cannot be copied: {error}") from None
+    return PublishBody(message=event, attributes=attributes)
+
+
+def _copied_body(message: StoredMessage) -> str:
+    """Return the text of a copy, in which everything else is as it was written."""
+    own = {
+        "id": json.dumps(str(uuid.uuid4())),
+        "time": json.dumps(rfc3339(datetime.now(UTC))),
+        COPY_OF: json.dumps(f"{message.source} {message.id}"),
+    }
+    document = read_json(message.body)
+    if is_event(document):
+        members = {name: bytes(member).decode() for name, member in _decoder.decode(message.body).items()}
+    else:
+        members = {name: json.dumps(getattr(message, name)) for name in ("source", "type")}
+        members |= {
+            "specversion": '"1.0"',
+            "data": json.dumps(message.body) if document is None else message.body,
+        }
+    return f"{{{','.join(f'{json.dumps(name)}:{text}' for name, text in (members | own).items())}}}"
+
+
 def _has_attributes(document: Any) -> bool:
     # A text or an event may have a member of that name, too.
     names = set(document) if isinstance(document, dict) else set()
@@ -207,7 +247,7 @@ def _as_written(document: Mapping[str, Any], text: str) -> dict[str, str]:
     try:
         return {name: bytes(member).decode() for name, member in _decoder.decode(text).items()}
     except (msgspec.DecodeError, RecursionError):
-        # Python's parser accepts more: halves of surrogate pairs, infinite numbers, deeper documents.
+        # Python's parser accepts more: infinite numbers, deeper documents.
         return {name: to_json(member) for name, member in document.items()}
 
 

@@ -5,13 +5,15 @@ Stored messages are not changed: REDACT may be set, changed and unset at any tim
 
 import base64
 import functools
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from pipeline.message import read_stored
-from pipeline.redaction import Mask
+from pipeline.message import Message, read_stored
+from pipeline.problems import Problem
+from pipeline.redaction import MASK, Mask
 from pipeline.store.dead_letters import DeadLetter as StoredDeadLetter
 from pipeline.store.dead_letters import Outcome, PastDelivery, WholeDeadLetter
 from pipeline.store.reader import Facets, StoredMessage, Summary
@@ -139,6 +141,20 @@ class Views:
         body, attributes = self._masked(message)
         shown = replace(message, body=body[:MAX_WAITING_BODY], attributes=attributes)
         return _view(WaitingMessage, shown, size=_size(body))
+
+    def refuse_mask(self, message: Message, attributes: Mapping[str, Any]) -> None:
+        """Raise the Problem that says so if this message was edited where a value is masked.
+
+        Its publisher knows the mask only, and putting the original back needs to know where it belongs.
+        """
+        texts = {
+            "message": message.body,
+            "attributes": json.dumps(attributes, ensure_ascii=False, default=str),
+        }
+        for parameter, text in texts.items():
+            if self._mask.is_in(text):
+                detail = f"{MASK} stands for a value that REDACT masks: resend this message as it is"
+                raise Problem(400, detail, parameter=parameter)
 
     # ---- masking
 

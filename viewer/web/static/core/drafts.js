@@ -1,7 +1,9 @@
-// Messages to be published. A draft is {text, attributes: [{name, type, value}]}, with type as SNS has it:
-// String or Number.
+// Messages to be published. A draft is {text, attributes: [{name, type, value}], isCopy}, with type as SNS has
+// it: String or Number. The copy of a message may contain what looks like a template: only its id and its time
+// are filled.
 
 import { send } from "./api.js";
+import { parse } from "./json.js";
 
 const MAX_RECENT = 10;
 
@@ -17,13 +19,14 @@ export function storeRecent(draft) {
 }
 
 // Publishes the draft as the copy with this number.
-export async function publish({ text, attributes }, n) {
-  const filled = fill(text, n);
+export async function publish({ text, attributes, isCopy = false }, n) {
+  const filled = isCopy ? fillCopy(text) : fill(text, n);
+  const value = (attribute) => (isCopy ? attribute.value : fill(attribute.value, n));
   // A CloudEvent is sent as it is written, and so is a number: long integers stay exact.
   const message = isEvent(filled) ? filled : JSON.stringify({ text: filled });
-  const members = attributes.map(({ name, type, value }) => {
-    const content = type === "Number" ? fill(value, n) : JSON.stringify(fill(value, n));
-    return `${JSON.stringify(name)}:${content}`;
+  const members = attributes.map((attribute) => {
+    const content = attribute.type === "Number" ? value(attribute) : JSON.stringify(value(attribute));
+    return `${JSON.stringify(attribute.name)}:${content}`;
   });
   const body = members.length ? `{"message":${message},"attributes":{${members}}}` : message;
   await send("POST", "api/messages", body);
@@ -39,6 +42,15 @@ function fill(text, n) {
     .replaceAll("{{uuid}}", uuid)
     .replaceAll("{{now}}", () => new Date().toISOString());
 }
+
+const fillCopy = (text) =>
+  (parse(text)?.children ?? [])
+    .filter(({ key }) => key === "id" || key === "time")
+    .reduceRight((filled, { start, end }) => {
+      const member = filled.slice(start, end);
+      const template = member === '"{{uuid}}"' || member === '"{{now}}"';
+      return filled.slice(0, start) + (template ? fill(member) : member) + filled.slice(end);
+    }, text);
 
 function isEvent(text) {
   try {

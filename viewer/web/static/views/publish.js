@@ -52,9 +52,12 @@ export function openPublish(place) {
       copies,
       button,
       second("Add an attribute", () => addAttribute()),
-      second("CloudEvent", () => write({ ...draft(), text: JSON.stringify(EXAMPLE, null, 2) })),
+      second("CloudEvent", () =>
+        write({ ...draft(), isCopy: false, text: JSON.stringify(EXAMPLE, null, 2) }),
+      ),
     ),
   );
+  let isCopy = false;
   place.replaceChildren(element("h2", {}, "Publish"), form, faults, recent);
   drawRecent();
   write(readDraft() ?? FIRST_DRAFT);
@@ -68,10 +71,12 @@ export function openPublish(place) {
 
   function draft() {
     const rows = [...attributes.children].map((row) => [...row.children].map((field) => field.value));
-    return { text: text.value, attributes: rows.map(([name, type, value]) => ({ name, type, value })) };
+    const values = rows.map(([name, type, value]) => ({ name, type, value }));
+    return { isCopy, text: text.value, attributes: values };
   }
 
   function write(one) {
+    isCopy = one.isCopy ?? false;
     text.value = one.text;
     attributes.replaceChildren();
     for (const attribute of one.attributes) addAttribute(attribute);
