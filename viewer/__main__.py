@@ -109,7 +109,10 @@ class Viewer(BaseApplication):
         """Set how this worker stops, and which errors it ignores."""
         import gevent
 
-        worker.max_per_client = self._settings.max_streams_per_client + REQUESTS_BESIDE_STREAMS
+        if (
+            not self._settings.trusted_proxies
+        ):  # otherwise the address of a client is not that of its connection
+            worker.max_per_client = self._settings.max_streams_per_client + REQUESTS_BESIDE_STREAMS
 
         def stop() -> None:
             # Open streams end by themselves; gunicorn would only wait for them.

@@ -17,8 +17,8 @@ MAX_CONNECTIONS = 2
 # OFFSET 0 keeps the planner from fetching a long column anew for each search that looks at it; ts_delete
 # makes a copy in memory.
 NEW: LiteralString = """
-    (SELECT n.seq, n.queue, n.identity, n.source, n.id, n.type, n.time, n.size, n.receive_count, n.body,
-            ts_delete(n.terms, ARRAY[]::text[]) AS terms
+    (SELECT n.seq, n.queue, n.identity, n.content, n.source, n.id, n.type, n.time, n.size, n.receive_count,
+            n.conflict_of, n.body, ts_delete(n.terms, ARRAY[]::text[]) AS terms
      FROM messages n WHERE n.seq > {after} AND n.seq < {before} OFFSET 0) m"""
 
 

@@ -14,7 +14,7 @@ from psycopg import sql
 from local.emulators import aws_environment
 from pipeline.redaction import NO_MASK
 from pipeline.search.grammar import MAX_PHRASE_WORDS, MAX_SCANS, SearchError, parse_search
-from pipeline.search.sql import Condition, Search
+from pipeline.search.sql import STATUSES, Condition, Search
 from pipeline.store.reader import Reader
 from pipeline.store.searches import MAX_AT_ONCE, SearchTooSlow, TooManySearches
 from tests.support.attacks import connect, dashes, expensive_search, fill, request
@@ -167,6 +167,27 @@ def test_a_search_ends_on_the_server_when_the_viewer_is_killed(
 
 
 # ---- streams
+
+
+def test_new_messages_are_matched_with_every_kind_of_search(store: Store) -> None:
+    store.add(
+        [arrival({"text": "Hello, wörld"}, type="a.b", attributes={"tenant": "acme"}), arrival("other")]
+    )
+    matching = [
+        "hello",
+        '"hello, wörld"',
+        "hello,",
+        "type:a.*",
+        "attr.tenant:acme",
+        "-other",
+        "larger:1 smaller:1m after:1h before:2999-01-01",
+        *(f"-status:{status}" for status in STATUSES),
+    ]
+    searches = [parse_search(text, datetime.now(UTC)) for text in (*matching, "unicorn", '"wörld hello"')]
+
+    found = open_databases(store.url).matching.match(searches, after=0, before=2)
+
+    assert found == [*([{1}] * len(matching)), set(), set()]
 
 
 def test_a_stream_whose_search_costs_too_much_ends_and_says_so_and_the_others_go_on(
