@@ -41,9 +41,8 @@ RECORD: LiteralString = """
     INSERT INTO failures (queue, message_id, identity, content, source, id, type, time, title, preview, body,
                           attributes, error_type, error, traceback, tries, dead_at)
     VALUES (%(queue)s, %(message_id)s, %(identity)s, %(content)s, %(source)s, %(id)s, %(type)s, %(time)s,
-            %(title)s,
-            %(preview)s, %(body)s, %(attributes)s, %(error_type)s, %(error)s, %(traceback)s, %(tries)s,
-            CASE WHEN %(last)s THEN now() END)
+            %(title)s, %(preview)s, %(body)s, %(attributes)s, %(error_type)s, %(error)s, %(traceback)s,
+            %(tries)s, CASE WHEN %(last)s THEN now() END)
     ON CONFLICT (queue, message_id) DO UPDATE SET
         error_type = excluded.error_type, error = excluded.error, traceback = excluded.traceback,
         tries = excluded.tries, last_failed_at = now(), dead_at = excluded.dead_at,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from viewer.api import examples
 from viewer.api.models import WholeMessage
 from viewer.api.near_misses import MAX_SHOWN, explain_miss
 
@@ -18,29 +19,8 @@ DATA = {
 
 
 def message(data: Any = DATA) -> WholeMessage:
-    return WholeMessage(
-        seq=1,
-        source="/shop",
-        id="A-1",
-        type="shop.order",
-        time=NOON,
-        event_time=None,
-        preview="two lamps",
-        color=None,
-        sequence=None,
-        size=440,
-        receive_count=1,
-        stored_at=NOON,
-        latency_seconds=0,
-        since_previous_seconds=None,
-        tries=1,
-        status=None,
-        conflict_of=None,
-        data=data,
-        data_base64=None,
-        body="",
-        attributes={"Tenant": "acme"},
-    )
+    given = {"time": NOON, "size": 440, "data": data, "attributes": {"Tenant": "acme"}}
+    return WholeMessage(**{**examples.WHOLE, **given})
 
 
 @pytest.mark.parametrize(
