@@ -183,7 +183,7 @@ def test_new_messages_are_matched_with_every_kind_of_search(store: Store) -> Non
         "larger:1 smaller:1m after:1h before:2999-01-01",
         *(f"-status:{status}" for status in STATUSES),
     ]
-    searches = [parse_search(text, datetime.now(UTC)) for text in (*matching, "unicorn", '"wörld hello"')]
+    searches = [parse_search(text, datetime.now(UTC), NO_MASK) for text in (*matching, "unicorn", '"wörld hello"')]
 
     found = open_databases(store.url).matching.match(searches, after=0, before=2)
 
