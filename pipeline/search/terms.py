@@ -26,6 +26,8 @@ MAX_TERM_BYTES = 500_000
 MAX_TERMS_READ = 50_000
 MAX_TERM_LENGTH = 200
 MAX_FIELD_DEPTH = 20
+# A search cannot name a longer one. It is repeated for every value below it.
+MAX_PATH_LENGTH = 1_100
 
 # Scripts that write no spaces: each character is a word, so that a word can be found inside a sentence.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
@@ -51,16 +53,23 @@ def _data_terms(data: Any) -> Iterator[str]:
         path, depth, value = waiting.pop()
         if isinstance(value, dict):
             for name, inner in reversed(value.items()):
-                waiting.append((f"{path}.{name}" if depth < MAX_FIELD_DEPTH else path, depth + 1, inner))
+                waiting.append((_join(path, name, depth), depth + 1, inner))
             for name in value:
                 yield from split_words(name)
         elif isinstance(value, list):
             waiting.extend((path, depth, inner) for inner in reversed(value))
         elif not isinstance(value, bytes):
             text = value if isinstance(value, str) else json.dumps(value)
-            if 0 < depth <= MAX_FIELD_DEPTH:
+            if path and 0 < depth <= MAX_FIELD_DEPTH:
                 yield field_term(path, text)
             yield from split_words(text)
+
+
+def _join(path: str, name: str, depth: int) -> str:
+    """Return the path of a member, "" if its values are not found by it."""
+    if not path or depth >= MAX_FIELD_DEPTH or len(path) + len(name) >= MAX_PATH_LENGTH:
+        return ""
+    return f"{path}.{name}"
 
 
 def split_words(text: str) -> list[str]:

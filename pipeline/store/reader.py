@@ -299,10 +299,10 @@ class Reader:
         return next(iter(self.read([seq])), None)
 
     def conflicts(self, seq: int, limit: int) -> list[int]:
-        """Return the newest conflicts that have the identity of this message, itself excluded."""
+        """Return the newest messages in conflict with this one, or with the same one as this, but itself."""
         query: LiteralString = """
-            SELECT o.seq FROM messages m JOIN messages o USING (queue, identity)
-            WHERE m.seq = %s AND o.seq <> m.seq AND o.conflict_of IS NOT NULL ORDER BY o.seq DESC LIMIT %s"""
+            SELECT o.seq FROM messages m JOIN messages o ON o.conflict_of = coalesce(m.conflict_of, m.seq)
+            WHERE m.seq = %s AND o.seq <> m.seq ORDER BY o.seq DESC LIMIT %s"""
         with self._database.connection() as connection:
             return [found for (found,) in connection.execute(query, [seq, limit])]
 

@@ -27,6 +27,7 @@ APPEND_LOCK = 7_266_002
 PRUNE_LOCK = 7_266_003
 
 MAX_PRUNED_AT_ONCE = 2000
+MAX_DUPLICATES = 1000  # further deliveries that are kept of a message, about
 
 Repeated = Literal["duplicate", "retried"]  # what a further delivery of a stored message was
 
@@ -49,6 +50,10 @@ NEW: LiteralString = """
             sequence bigint, size integer, message_id text, receive_count integer, attributes jsonb,
             sent_at timestamptz, received_at timestamptz, terms text[]))"""
 
+# The last part of the unique key: any number of contents may have one identity, and finding one must not
+# depend on how many there are.
+CONFLICT: LiteralString = "(CASE WHEN m.conflict_of IS NULL THEN '\\x'::bytea ELSE m.content END)"
+
 # One statement for a batch, and so one transaction and one round trip. The lock comes first, since no row can
 # be joined to it before. PostgreSQL sends equal notifications of a transaction only once. A conflict that is
 # stored stays one when the message is gone that had its identity first.
@@ -57,8 +62,7 @@ INSERT: LiteralString = f"""
     INSERT INTO messages ({COLUMNS})
     SELECT {VALUES}, NULL FROM lock, new
     WHERE NOT EXISTS (SELECT FROM messages m WHERE m.queue = new.queue AND m.identity = new.identity
-                                               AND m.content = new.content AND m.conflict_of IS NOT NULL
-                      OFFSET 0)
+                                               AND {CONFLICT} = new.content OFFSET 0)
     ON CONFLICT DO NOTHING
     RETURNING queue, encode(identity, 'hex'), encode(content, 'hex'), seq, conflict_of,
               pg_notify(%(channel)s, '')"""
@@ -68,7 +72,7 @@ INSERT_CONFLICTS: LiteralString = f"""
     WITH lock AS MATERIALIZED (SELECT pg_advisory_xact_lock(%(lock)s)), {NEW}
     INSERT INTO messages ({COLUMNS})
     SELECT {VALUES}, m.seq FROM lock, new
-    JOIN messages m ON m.queue = new.queue AND m.identity = new.identity AND m.conflict_of IS NULL
+    JOIN messages m ON m.queue = new.queue AND m.identity = new.identity AND {CONFLICT} = '\\x'
     WHERE m.content <> new.content
     ON CONFLICT DO NOTHING
     RETURNING queue, encode(identity, 'hex'), encode(content, 'hex'), seq, conflict_of,
@@ -81,10 +85,11 @@ INSERT_REPEATED: LiteralString = f"""
         SELECT new.place, m.seq, new.message_id, new.receive_count, new.sent_at, new.received_at,
                (m.message_id, m.received_at) = (new.message_id, new.received_at) AS has_stored
         FROM new JOIN messages m ON m.queue = new.queue AND m.identity = new.identity
-                                AND m.content = new.content
+                                AND {CONFLICT} = ANY (ARRAY['\\x', new.content]) AND m.content = new.content
     ), added AS (
         INSERT INTO duplicates (seq, message_id, receive_count, sent_at, received_at)
-        SELECT seq, message_id, receive_count, sent_at, received_at FROM d WHERE NOT has_stored)
+        SELECT seq, message_id, receive_count, sent_at, received_at FROM d
+        WHERE NOT has_stored AND (SELECT count(*) FROM duplicates o WHERE o.seq = d.seq) < %(most)s)
     SELECT d.place, NOT d.has_stored AND {IS_DUPLICATE} FROM d JOIN messages m USING (seq)"""
 
 # A resolved failure is of interest only beside its message.
@@ -189,7 +194,8 @@ def _insert(
 
 
 def _parameters(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"lock": APPEND_LOCK, "rows": json.dumps(list(rows)), "channel": CHANNEL}
+    values = {"lock": APPEND_LOCK, "channel": CHANNEL, "most": MAX_DUPLICATES}
+    return {"rows": json.dumps(list(rows)), **values}
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:

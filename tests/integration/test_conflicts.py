@@ -1,10 +1,11 @@
 """A message with the source and id of another one but another body is kept, counted and shown."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from consumer.handler import StoreHandler
 from pipeline.aws import sqs_client
-from pipeline.message import ORIGINAL_ID
+from pipeline.message import ORIGINAL_ID, Delivery
 from pipeline.redaction import NO_MASK
 from pipeline.search.grammar import parse_search
 from pipeline.store.writer import Conflict
@@ -108,6 +109,47 @@ def test_a_conflict_stays_one_when_the_first_message_is_gone(store: Store) -> No
 
     assert isinstance(seq, int)
     assert [message.preview for message in store.find(limit=5)] == ["first", "second"]
+
+
+def test_a_message_takes_no_longer_because_thousands_are_in_conflict_with_it(store: Store) -> None:
+    store.add([arrival("first", id="1")])
+    with store.connection() as connection:
+        connection.execute("""
+            INSERT INTO messages (queue, identity, content, source, id, type, time, body, preview, size,
+                                  message_id, receive_count, attributes, sent_at, received_at, terms,
+                                  conflict_of)
+            SELECT queue, identity, sha256(number::text::bytea), source, id, type, time, body, preview, size,
+                   number::text, receive_count, attributes, sent_at, received_at, '', seq
+            FROM messages, generate_series(1, 60000) AS number""")
+        connection.execute("ANALYZE messages")
+
+    def shortest_seconds(deliveries: Sequence[Delivery]) -> float:
+        seconds = []
+        for delivery in deliveries:
+            began = perf_counter()
+            store.add([delivery])
+            seconds.append(perf_counter() - began)
+        return min(seconds)
+
+    conflicts = [arrival(f"{number}", id="1") for number in range(30)]
+    repeated = [arrived_again(delivery) for delivery in conflicts]
+    assert shortest_seconds([arrival("another") for _ in range(30)]) < 0.01
+    assert shortest_seconds(conflicts) < 0.01
+    assert shortest_seconds(repeated) < 0.01
+    assert len(store.conflicts(1, 20)) == 20
+
+
+def test_of_a_message_that_comes_again_and_again_so_many_deliveries_are_kept(store: Store) -> None:
+    first = arrival("first")
+    store.add([first])
+
+    for _ in range(102):
+        store.add([arrived_again(first) for _ in range(10)])
+
+    with store.connection() as connection:
+        [(count,)] = connection.execute("SELECT count(*) FROM duplicates").fetchall()
+    assert count == 1000
+    assert store.add([arrived_again(first)]) == ["duplicate"]
 
 
 def test_every_body_is_stored_once_by_all_consumers_together(store: Store, database_url: str) -> None:

@@ -11,11 +11,13 @@ ALTER TABLE messages DROP CONSTRAINT messages_identity_key,
 ALTER TABLE messages ADD COLUMN conflict_of bigint;
 CREATE UNIQUE INDEX messages_identity_key
     ON messages (queue, identity, (CASE WHEN conflict_of IS NULL THEN '\x'::bytea ELSE content END));
-CREATE INDEX messages_conflict_of ON messages (conflict_of) WHERE conflict_of IS NOT NULL;
+CREATE INDEX messages_conflict_of ON messages (conflict_of, seq) WHERE conflict_of IS NOT NULL;
 
 ALTER TABLE failures ADD COLUMN content bytea;
 ALTER TABLE failures ALTER COLUMN content TYPE bytea USING sha256(convert_to(body, 'UTF8')),
                      ALTER COLUMN content SET NOT NULL;
+DROP INDEX failures_identity;
+CREATE INDEX failures_identity ON failures (queue, identity, content);
 -- By what failures are pruned.
 CREATE INDEX failures_last_failed_at ON failures (last_failed_at);
 
