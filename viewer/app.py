@@ -36,6 +36,7 @@ from viewer.live.tail import Tail
 from viewer.pages import add_pages
 from viewer.proxies import serve_behind_proxies
 from viewer.settings import ViewerSettings
+from viewer.unsent import bound_unsent
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -98,6 +99,7 @@ def create_app(
     answer_problems_as_documents(app)
     guard(app, database, settings)
     serve_behind_proxies(app, settings)
+    bound_unsent(app)  # of what is compressed: what is registered later runs before
     compress(app)
     _answer_outages(app)
     _add_security_headers(app)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import gevent
 from gevent import socket
+from gevent.lock import Semaphore
 from gunicorn.http import errors
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Of connections that have sent no whole head of a request yet, or none since the last answer.
 MAX_WAITING = 500
 MAX_PROBES = 100
+MAX_STARTS = 20  # requests that are begun before others get a turn: thousands may arrive at once
 HANDSHAKE_SECONDS = 5
 BODY_SECONDS = 20
 # For each piece of an answer: a client that does not read is not waited for.
@@ -65,6 +67,7 @@ class Worker(GeventWorker):
         self._in_hand: Counter[str] = Counter()  # requests, by the client's address
         self._probes = 0
         self._bodies = Bodies()
+        self._starts = Semaphore(MAX_STARTS)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection until it is closed."""
@@ -89,6 +92,8 @@ class Worker(GeventWorker):
         sock.settimeout(SEND_SECONDS)
         self._count(client, 1, is_probe=is_probe)
         try:
+            if not is_probe:
+                self._take_turn()
             return bool(super().handle_request(listener_name, req, sock, addr))
         except TimeoutError:
             log.info("client does not read", extra={"client": client, "path": req.path[:200]})
@@ -111,6 +116,11 @@ class Worker(GeventWorker):
             reason = str(exc)[:200]
             access_log.warning("malformed request %d", status, extra={"client": addr[0], "reason": reason})
             _send_problem(client, status, reason)
+
+    def _take_turn(self) -> None:
+        """Wait while many others begin. A probe does not, so it is behind few of them."""
+        self._starts.acquire()
+        gevent.get_hub().loop.run_callback(self._starts.release)
 
     def _wait(self, client: Any) -> None:
         self._waiting[client] = None

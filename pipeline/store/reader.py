@@ -17,6 +17,7 @@ from pipeline.store.searches import Searches
 MAX_SEQ = 2**63 - 1
 NEWEST_SEARCHED = 20_000
 DELETE_SECONDS = 60
+MAX_SUMMARY_TEXT: LiteralString = "1000"  # characters
 MAX_FACETS = 50
 MAX_FACET_VALUE = 200  # characters; nobody chooses from a menu of longer ones
 
@@ -25,7 +26,7 @@ Between = tuple[int | None, int | None]  # seqs, both excluded
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What lists and the live stream show of a stored message.
+    """What lists and the live stream show of a stored message; source, id and type up to MAX_SUMMARY_TEXT.
 
     `time` is when SNS or SQS took it, `event_time` the time that it states itself. `title` is shown in place
     of the preview if there is one. `since_previous_seconds` is from the `time` of the message stored before
@@ -94,8 +95,12 @@ _STATUS: LiteralString = " ".join(
 _STATUSES: LiteralString = ", ".join(
     f"CASE WHEN {condition} THEN '{name}' END" for name, condition in STATUSES.items()
 )
-SUMMARY_COLUMNS: LiteralString = f"""
-    m.seq, m.source, m.id, m.type, m.time, m.event_time, m.title, m.preview, m.color, m.sequence,
+# Lists and the live stream hold many of these in memory, and a message may have an id of a megabyte.
+_SHORT: LiteralString = ", ".join(
+    f"left(m.{name}, {MAX_SUMMARY_TEXT}) AS {name}" for name in ("source", "id", "type")
+)
+_OTHERS: LiteralString = f"""
+    m.seq, m.time, m.event_time, m.title, m.preview, m.color, m.sequence,
     m.size, m.receive_count, m.stored_at,
     extract(epoch FROM m.stored_at - m.time)::float8 AS latency_seconds,
     extract(epoch FROM m.time - (
@@ -105,9 +110,10 @@ SUMMARY_COLUMNS: LiteralString = f"""
              (SELECT max(f.tries) FROM failures f WHERE {IS_OF_MESSAGE}),
              (SELECT max(d.receive_count) FROM duplicates d WHERE d.seq = m.seq)) AS tries,
     CASE {_STATUS} END AS status, m.conflict_of"""
-WHOLE_COLUMNS: LiteralString = (
-    f"{SUMMARY_COLUMNS}, m.queue, m.body, m.message_id, m.attributes, m.sent_at, m.received_at"
-)
+SUMMARY_COLUMNS: LiteralString = f"{_OTHERS}, {_SHORT}"
+WHOLE_COLUMNS: LiteralString = f"""
+    {_OTHERS}, m.source, m.id, m.type, m.queue, m.body, m.message_id, m.attributes, m.sent_at,
+    m.received_at"""
 
 
 class Reader:

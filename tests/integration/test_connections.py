@@ -24,6 +24,7 @@ from tests.support.attacks import (
     stream_request,
     watching,
 )
+from tests.support.examples import arrival
 from tests.support.ports import closed_port
 from tests.support.services import Service, Viewed
 from tests.support.stores import Store
@@ -162,6 +163,29 @@ def test_an_export_is_complete_whatever_it_is_read_in(viewed: Viewed) -> None:
 
     assert len(lines) == 1212
     assert len(some) == 12
+
+
+def test_answers_that_nobody_reads_take_a_bounded_share_of_memory(viewer: Service, store: Store) -> None:
+    fill(store, 1, 900_000, at_once=1)
+    before = memory(viewer)
+
+    with connections(viewer.port, 19, request("GET", "/api/messages/1"), receive_buffer=4096) as unread:
+        statuses = [connection.recv(12) for connection in unread]
+        assert statuses.count(b"HTTP/1.1 503") > 0
+        assert memory(viewer) - before < 100
+        assert viewer.get("/").status_code == 200
+    wait_for(lambda: viewer.get("/api/messages/1").status_code == 200)
+
+
+def test_lists_hold_only_the_beginning_of_a_very_long_identity(viewed: Viewed) -> None:
+    long = "x" * 100_000
+    viewed.store.add([arrival("hello", id=long, source=long, type=long) for _ in range(3)])
+
+    [*_, listed] = viewed.viewer.get("/api/messages").json()["messages"]
+    whole = viewed.viewer.get(f"/api/messages/{listed['seq']}").json()
+
+    assert (listed["id"], listed["source"], listed["type"]) == (long[:1000],) * 3
+    assert (whole["id"], whole["source"], whole["type"]) == (long,) * 3
 
 
 # ---- the other services
