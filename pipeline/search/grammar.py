@@ -57,7 +57,8 @@ def parse_search(text: str, now: datetime, mask: Mask) -> Search:
         raise SearchError(f"a search has at most {MAX_CONDITIONS} conditions")
     search = Search(tuple(conditions))
     if search.scans > MAX_SCANS:
-        raise SearchError(f"a search has at most {MAX_SCANS} phrases and words with punctuation")
+        kinds = "words and fields (with REDACT)" if mask else "phrases and words with punctuation"
+        raise SearchError(f"a search has at most {MAX_SCANS} {kinds}")
     return search
 
 
@@ -82,13 +83,18 @@ def _condition(token: re.Match[str], now: datetime, mask: Mask) -> Condition:
     if name is None and word is not None and word.endswith(":") and word[:-1] in _EXAMPLES:
         raise SearchError(f"{word} needs a value, e.g. {word}{_EXAMPLES[word[:-1]]}")
     value = word if phrase is None else phrase
-    scans = name is None and not _is_term(value)
+    # With REDACT, words and fields are looked for in what is visible of the text.
+    scans = not _is_term(value) or bool(mask) if name is None else bool(mask) and _is_of_content(name)
     quoted = phrase is not None
     found = _words(value, mask, quoted=quoted) if name is None else _named(name, value, now, mask)
     if negated:
         found = sql.SQL("NOT ({})").format(found)
     lasting = name is None or name.lower() not in _CHANGING
     return Condition(token.group(), found, lasting=lasting, scans=scans)
+
+
+def _is_of_content(name: str) -> bool:
+    return name.lower() not in _EXAMPLES
 
 
 def _named(name: str, value: str, now: datetime, mask: Mask) -> sql.Composable:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from psycopg import sql
 
 from local.emulators import aws_environment
-from pipeline.redaction import NO_MASK
+from pipeline.redaction import NO_MASK, Mask
 from pipeline.search.grammar import MAX_PHRASE_WORDS, MAX_SCANS, SearchError, parse_search
 from pipeline.search.sql import STATUSES, Condition, Search
 from pipeline.store.reader import Reader
@@ -169,7 +169,8 @@ def test_a_search_ends_on_the_server_when_the_viewer_is_killed(
 # ---- streams
 
 
-def test_new_messages_are_matched_with_every_kind_of_search(store: Store) -> None:
+@pytest.mark.parametrize("mask", [NO_MASK, Mask(["data.card"])], ids=["without REDACT", "with REDACT"])
+def test_new_messages_are_matched_with_every_kind_of_search(store: Store, mask: Mask) -> None:
     store.add(
         [arrival({"text": "Hello, wörld"}, type="a.b", attributes={"tenant": "acme"}), arrival("other")]
     )
@@ -180,10 +181,12 @@ def test_new_messages_are_matched_with_every_kind_of_search(store: Store) -> Non
         "type:a.*",
         "attr.tenant:acme",
         "-other",
-        "larger:1 smaller:1m after:1h before:2999-01-01",
+        "after:1h before:2999-01-01",
+        *([] if mask else ["larger:1 smaller:1m"]),
         *(f"-status:{status}" for status in STATUSES),
     ]
-    searches = [parse_search(text, datetime.now(UTC), NO_MASK) for text in (*matching, "unicorn", '"wörld hello"')]
+    texts = (*matching, "unicorn", '"wörld hello"')
+    searches = [parse_search(text, datetime.now(UTC), mask) for text in texts]
 
     found = open_databases(store.url).matching.match(searches, after=0, before=2)
 
