@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 from local.emulators import aws_environment
 from pipeline.aws import Topic, sns_client
@@ -358,6 +358,26 @@ def test_a_proxy_that_holds_the_stream_back_is_worked_around(page: Page, viewed:
 
     expect(page.locator("tr.message")).to_have_count(1, timeout=10_000)
     expect(page.locator("#connection")).to_have_attribute("title", re.compile("long polling"))
+
+
+def test_a_stream_that_the_viewer_ended_is_not_opened_again_and_the_page_says_why(
+    page: Page, viewed: Viewed
+) -> None:
+    problem = '{"title":"Service Unavailable","status":503,"detail":"this search costs too much"}'
+    events = f'event: ready\ndata: {{"after":0}}\n\nevent: error\ndata: {problem}\n\n'
+    streams: list[str] = []
+
+    def end(route: Route) -> None:
+        streams.append(route.request.url)
+        route.fulfill(content_type="text/event-stream", body=f"retry: 10\n{events}")
+
+    page.route("**/api/stream*", end)
+    page.goto(f"{viewed.url}/?q=expensive")
+
+    expect(page.locator("#search-problem")).to_have_text("this search costs too much")
+    expect(page.locator("#connection")).to_have_text("stopped")
+    page.wait_for_timeout(500)  # fifty times what a browser waits before it connects again
+    assert len(streams) == 1
 
 
 # ---- what becomes of messages
