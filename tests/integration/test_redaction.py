@@ -21,15 +21,19 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
+from consumer.handler import Unavailable, one_by_one
 from pipeline.message import Delivery
+from pipeline.redaction import MASK, NO_MASK, Mask
 from pipeline.store.failures import FailedTry
-from tests.support.examples import raw_arrival
+from tests.support.consuming import TestConsumer, send
+from tests.support.emulators import Names
+from tests.support.examples import arrival, raw_arrival
 from tests.support.postgres import WITH_SCHEMA, open_database
 from tests.support.stores import FailureRecords, Store
 
 OpenViewer = Callable[..., FlaskClient]
 
-EXAMPLES = int(os.environ.get("ATTACK_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("ATTACK_EXAMPLES", "6"))
 # A failure is told as it is: making it smaller takes minutes.
 UNHURRIED: dict[str, Any] = {
     "deadline": None,
@@ -47,7 +51,10 @@ WRITES = {
     ("/api/dead-letters/redrive", "post"),
     ("/api/faults", "put"),
 }
+# What they tell does not depend on messages alone.
 QUIET = ("/api/pipeline", "/api/stats", "/metrics", "/health", "/api/openapi.json")
+
+SELDOM = (*QUIET, "/api/waiting", "/api/dead-letters/redrive")
 
 
 # ---- shapes: JSON texts with the secret in masked places
@@ -277,12 +284,23 @@ def queries(draw: st.DrawFn, secret: str) -> str:
     return draw(st.sampled_from(["", "-"])) + query
 
 
+# Of parameters that an endpoint requires, what may be asked.
+REQUIRED = {
+    "names": st.lists(st.sampled_from(PLACES), min_size=1, max_size=10).map(",".join),
+    "seqs": st.just("1,2,3,4"),
+    "status": st.just("lost"),
+}
+
+
 def operations(viewer: FlaskClient) -> Iterator[tuple[str, str, set[str]]]:
     """Yield path, method and parameters of every endpoint that there is."""
     document: Any = viewer.get("/api/openapi.json").json
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            yield path, method, {one["name"] for one in operation.get("parameters", ())}
+            described = [one for one in operation.get("parameters", ()) if one["in"] != "path"]
+            # One that requires something else needs to be thought of here.
+            assert {one["name"] for one in described if one.get("required")} <= REQUIRED.keys()
+            yield path, method, {one["name"] for one in described}
 
 
 def paths(template: str, count: int) -> list[str]:
@@ -380,10 +398,15 @@ def test_two_stores_that_differ_in_masked_values_only_answer_alike(
         for number, store in enumerate(twins):
             fill(store, hidden.deliveries(number), hidden.secrets[number])
             note(f"{hidden.deliveries(number)}")
-        for template, method, parameters in [*asked, ("/", "get", {"q"})]:
+        for template, method, parameters in [("/", "get", {"q"}), *asked]:
+            # Most of these wait for AWS, which is away.
+            if template in SELDOM and drawn.draw(st.integers(0, 5)):
+                continue
             for path in paths(template, len(hidden.bodies)):
                 for _ in range(4 if "q" in parameters else 1):
                     query: dict[str, str] = {}
+                    for name in sorted(REQUIRED.keys() & parameters):
+                        query[name] = drawn.draw(REQUIRED[name])
                     if "q" in parameters:
                         query["q"] = drawn.draw(queries(hidden.secrets[0]))
                     if ("after" in parameters and drawn.draw(st.booleans())) or path == "/api/stream":
@@ -394,6 +417,8 @@ def test_two_stores_that_differ_in_masked_values_only_answer_alike(
                         query |= {"wait": "1", "count": "9"}
                     answers = [ask(viewer, path, method, query) for viewer in viewers]
                     note(f"{method} {path} {query}: {answers}")
+                    assert answers[0][0] < 500 or template in SELDOM
+                    assert answers[0][0] != 400 or "q" in query
                     # The searches ask for the first secret, and answers may repeat them.
                     assert not [
                         text for text in readings(answers[1][1]) if hidden.secrets[1] in text.casefold()
@@ -402,3 +427,106 @@ def test_two_stores_that_differ_in_masked_values_only_answer_alike(
                         assert answers[0] == answers[1]
 
     check()
+
+
+def test_the_index_of_a_consumer_with_redact_contains_no_masked_value(
+    database_url: str, store: Store
+) -> None:
+    masking = Store(database_url, Mask(["data.card", "attr.token"]))
+    masking.add(
+        [
+            arrival({"card": "secret-1", "text": "visible", "nested": '{"card": "secret-2"}'}),
+            raw_arrival("card: secret-3", attributes={"token": "secret-4", "tenant": "acme"}),
+            raw_arrival('{"data": {"card": "secret-5"}, "data": {}}'),
+        ]
+    )
+
+    with store.connection() as connection:
+        terms = str(connection.execute("SELECT tsvector_to_array(terms) FROM messages").fetchall())
+    masking.close()
+    assert "secret" not in terms
+    assert "visible" in terms
+    assert "attr.tenant=acme" in terms
+
+
+def test_a_consumer_with_redact_quotes_no_message(
+    store: Store, ministack: Names, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts = iter([Unavailable("no answer for secret-1"), ValueError("no such card: secret-1")])
+
+    @one_by_one
+    def quote(delivery: Delivery) -> None:
+        try:
+            raise KeyError(delivery.message.data["card"])
+        except KeyError as error:
+            raise next(attempts) from error
+
+    consumer = TestConsumer(ministack, store, quote, mask=Mask(["data.card"]))
+    send(ministack, '{"card": "secret-1"}')
+
+    with caplog.at_level("DEBUG"):
+        consumer.take(1)
+
+    with store.connection() as connection:
+        failures = connection.execute(
+            "SELECT f.error_type, f.error, f.traceback, t.error"
+            " FROM failures f JOIN failed_tries t USING (message_id)"
+        ).fetchall()
+    told = [*failures[0], *(f"{record.message} {vars(record)}" for record in caplog.records)]
+    assert failures[0][0] == "ValueError"
+    assert "in quote" in failures[0][2]
+    assert [text for text in told if "left for retry" in text]
+    assert not [text for text in told if "secret-1" in text]
+
+
+# ---- the mask
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "hello",
+        "order id=7",
+        '{"cardholder": "Bob", "path": "C:\\\\temp"}',
+        '{"a": "{\\"b\\": 1}", "sum": 1.50}',
+        "[" * 5000 + "]" * 5000,
+        json.dumps({**EVENT, "data": {"order": {"id": 1}}}),
+    ],
+)
+def test_what_names_no_masked_field_is_shown_exactly_as_it_is(body: str) -> None:
+    assert Mask(FIELDS).body(body) == body
+    assert NO_MASK.body(body) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "masked"),
+    [
+        ('{"card": 1, "b": 2}', {"card": MASK, "b": 2}),
+        ('{"a": [{"data": {"CARD": 1}}]}', {"a": [{"data": {"CARD": MASK}}]}),
+        ('{"order": {"pin": 1, "id": 2}}', {"order": {"pin": MASK, "id": 2}}),
+        ('{"user": {"email": 1}, "user.email": 2}', {"user": {"email": MASK}, "user.email": MASK}),
+        ('{"a": "{\\"card\\":1}"}', {"a": '{"card":"•••"}'}),
+        (json.dumps({**EVENT, "data": {"card": 1}}), {**EVENT, "data": {"card": MASK}}),
+        (json.dumps({**EVENT, "data_base64": "eyJjYXJkIjoxfQ=="}), {**EVENT, "data_base64": MASK}),
+    ],
+)
+def test_only_masked_fields_of_a_document_are_masked(body: str, masked: Any) -> None:
+    assert json.loads(Mask(FIELDS).body(body)) == masked
+
+
+def test_the_attributes_of_an_event_are_no_data() -> None:
+    event = json.dumps({**EVENT, "data": {"id": "secret"}})
+
+    assert json.loads(Mask(["data.id", "data.type"]).body(event)) == {**EVENT, "data": {"id": MASK}}
+
+
+def test_a_search_for_a_masked_field_or_a_size_is_refused(open_viewer: OpenViewer, store: Store) -> None:
+    store.add([arrival({"card": "4111", "order": {"id": 42}, "text": "two lamps"})])
+    viewer = open_viewer(store, redact="data.card")
+
+    for query in ("card:4111", "data.card.number:4*", "larger:1", "smaller:1m", "-card:1"):
+        answer = viewer.get("/api/messages", query_string={"q": query})
+        assert (answer.status_code, answer.json["parameter"]) == (400, "q")  # type: ignore[index]
+    for query in ("lamps", '"two lamps"', "order.id:42", "-hello", "type:test.*", "order.id:4*", "lam"):
+        found: Any = viewer.get("/api/messages", query_string={"q": query}).json
+        assert len(found["messages"]) == 1, query

@@ -10,6 +10,7 @@ from consumer.visibility import VisibilityKeeper
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.health import Health
 from pipeline.message import Delivery, new_message
+from pipeline.redaction import NO_MASK, Mask
 from pipeline.store.redrives import Redrives
 from tests.support.dead_letters import open_dead_letters
 from tests.support.emulators import Names
@@ -32,6 +33,7 @@ class TestConsumer:
         visibility_timeout_seconds: int = 30,
         retry_seconds: int = 0,
         stall_seconds: float = 60,
+        mask: Mask = NO_MASK,
     ) -> None:
         self.stop = threading.Event()
         self.queue = Queue(sqs_client(10), names.queue, visibility_timeout_seconds)
@@ -49,6 +51,7 @@ class TestConsumer:
             stop=self.stop,
             wait_seconds=1,
             retry_seconds=retry_seconds,
+            mask=mask,
         )
         self.poller = Poller("poller", self.context)
 
