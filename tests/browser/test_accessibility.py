@@ -150,11 +150,11 @@ def test_a_reader_without_the_token_is_asked_for_it(
 ) -> None:
     viewer = start(
         "viewer",
-        {"DATABASE_URL": database_url, "VIEWER_TOKEN": "sesame", "AWS_REGION": "us-east-1"},
+        {"DATABASE_URL": database_url, "VIEWER_TOKEN": "open-sesame-open", "AWS_REGION": "us-east-1"},
         PATH_PREFIX="/tools/fanout",
     )
     page.goto(f"{viewer.url}/tools/fanout/?q=hello")
-    page.get_by_label("Token").fill("sesame")
+    page.get_by_label("Token").fill("open-sesame-open")
     page.get_by_role("button", name="Sign in").click()
 
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
