@@ -21,7 +21,7 @@ from tests.support.documents import (
     settings_rows,
 )
 
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "client" / "README.md"]
 FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 # The SDK's own, and those of localstack-init/create_resources.py.
@@ -148,6 +148,7 @@ def test_the_version_stands_once_and_reaches_changelog_and_images() -> None:
         ("consumer", {"pipeline"}),
         ("viewer", {"pipeline"}),
         ("local", {"pipeline"}),
+        ("client", set()),
     ],
 )
 def test_imports_run_one_way(package: str, may_import: set[str]) -> None:
