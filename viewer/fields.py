@@ -1,11 +1,16 @@
-"""Fields: values of a message by the names that a search uses, such as `data.order.id` or `attr.tenant`."""
+"""Fields: values of a message by the names that a search uses, such as `data.order.id` or `attr.tenant`.
+
+As in a search, letter case does not matter, arrays add nothing to a path, and names may contain dots.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 MAX_LENGTH = 200
 MAX_VALUES = 5  # of a path that leads through arrays
+MAX_VISITED = 10_000  # values of the data
 
 
 def field_text(name: str, data: Any, attributes: Mapping[str, str]) -> str | None:
@@ -13,23 +18,32 @@ def field_text(name: str, data: Any, attributes: Mapping[str, str]) -> str | Non
 
     A path that leads through an array gives the values of its items, separated by commas. A long text is cut.
     """
-    if name.startswith("attr."):
-        value = attributes.get(name[5:])
-        return None if value is None else value[:MAX_LENGTH]
-    path = name.removeprefix("data.").split(".")
-    found = [text for _, text in zip(range(MAX_VALUES), _texts(data, path), strict=False)]
+    found = list(islice(field_values(name, data, attributes), MAX_VALUES))
     return ", ".join(found)[:MAX_LENGTH] if found else None
 
 
-def _texts(value: Any, path: list[str]) -> Iterator[str]:
-    if isinstance(value, list):
-        for item in value:
-            yield from _texts(item, path)
-    elif not path:
+def field_values(name: str, data: Any, attributes: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values of a field as texts: a text as it is, anything else as JSON."""
+    path = name.casefold()
+    if path.startswith("attr."):
+        yield from (value for key, value in attributes.items() if key.casefold() == path[5:])
+        return
+    for value in _values_at(data, path.removeprefix("data.")):
         yield value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    elif isinstance(value, dict):
-        # A name may contain dots itself.
-        for end in range(1, len(path) + 1):
-            name = ".".join(path[:end])
-            if name in value:
-                yield from _texts(value[name], path[end:])
+
+
+def _values_at(data: Any, path: str) -> Iterator[Any]:
+    waiting = [(data, path)]
+    for _ in range(MAX_VISITED):
+        if not waiting:
+            return
+        value, rest = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend((inner, rest) for inner in reversed(value[:MAX_VISITED]))
+        elif not rest:
+            yield value
+        elif isinstance(value, dict):
+            for name, inner in reversed(value.items()):
+                key = name.casefold()
+                if rest == key or rest.startswith(f"{key}."):
+                    waiting.append((inner, rest[len(key) + 1 :]))

@@ -31,7 +31,7 @@ def message(data: Any = DATA) -> WholeMessage:
         ("items.sku:A-9", "items.sku is A-1, A-2, A-3, …"),
         ("data.order.id:43", "data.order.id is 42"),
         ("Order.sold.at:noon", "Order.sold.at is Berlin"),
-        ("order:43", 'order is {"id":42,"Sold.At":"Berlin"}'),
+        ("order:43", 'order is {"id": 42, "Sold.At": "Berlin"}'),
         ("color:red", "it has no color"),
         ("data:red", "it has no data"),
         ("attr.tenant:beta", "attr.tenant is acme"),

@@ -1,16 +1,15 @@
 """Near misses in words: what stands where a search wants something else, short enough for a failed test."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from itertools import islice
 
-from pipeline.message import to_json
 from viewer.api.answers import rfc3339
 from viewer.api.models import NearMiss, WholeMessage
+from viewer.fields import field_values
 
 MAX_SHOWN = 80  # characters of a value
 MAX_VALUES = 3
-MAX_VISITED = 10_000
 
 _NAMED = re.compile(r"([A-Za-z_][\w.\-]*):(?!//).+", re.DOTALL)
 
@@ -44,35 +43,12 @@ def report(query: str, wanted: int, found: int, seconds: int, misses: Sequence[N
 
 
 def _explain_field(name: str, message: WholeMessage) -> str:
-    root, _, path = name.casefold().partition(".")
-    if root == "attr" and path:
-        found = [value for key, value in message.attributes.items() if key.casefold() == path]
-    else:
-        found = list(_values_at(message.data, path if root == "data" and path else name.casefold()))
+    found = list(islice(field_values(name, message.data, message.attributes), MAX_VALUES + 1))
     shown = ", ".join(_short(value) for value in found[:MAX_VALUES])
     more = ", …" if len(found) > MAX_VALUES else ""
     return f"{name} is {shown}{more}" if found else f"it has no {name}"
 
 
-def _values_at(data: Any, path: str) -> Iterator[Any]:
-    """Yield the values at a path, in lower case. Arrays add nothing to it, and names may contain dots."""
-    waiting = [(data, path)]
-    for _ in range(MAX_VISITED):
-        if not waiting:
-            return
-        value, rest = waiting.pop()
-        if isinstance(value, list):
-            waiting.extend((inner, rest) for inner in reversed(value[:MAX_VISITED]))
-        elif not rest:
-            yield value
-        elif isinstance(value, dict):
-            for name, inner in reversed(value.items()):
-                key = name.casefold()
-                if rest == key or rest.startswith(f"{key}."):
-                    waiting.append((inner, rest[len(key) + 1 :]))
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else to_json(value)
+def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= MAX_SHOWN else f"{line[: MAX_SHOWN - 1]}…"
