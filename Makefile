@@ -8,7 +8,6 @@ BIN := $(VENV)/bin
 SERVICES := producer consumer viewer
 # pyproject.toml is the only source of the version; image labels and manifests are written from it.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-BASE ?= python:3.13-slim
 DOCKER ?= docker
 COMPOSE ?= $(shell $(DOCKER) compose version >/dev/null 2>&1 && echo $(DOCKER) compose || echo docker-compose)
 KUBECTL ?= kubectl
@@ -29,7 +28,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run samples test chaos bench bench-pipeline bench-viewer test-containers lint types format readme vendor lock localstack clean distclean
+.PHONY: help run samples test chaos bench bench-pipeline bench-viewer test-containers lint types format readme vendor lock sbom localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
@@ -85,12 +84,20 @@ vendor: ## copy the libraries of viewer/web/package.json into viewer/web/static/
 lock: $(VENV)/dev.txt ## lock the requirements of pyproject.toml (UPGRADE=1 to upgrade)
 	UV=$(BIN)/uv ./requirements/lock.sh
 
+# Python packages only: scan the images for what their base image brings.
+sbom: $(VENV)/sbom.txt ## list the Python packages of each image in sbom/ (CycloneDX)
+	@mkdir -p sbom
+	@for image in producer:services consumer:services viewer:viewer; do \
+	  PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements/$${image#*:}.txt --pyproject pyproject.toml \
+	    --output-reproducible --output-file sbom/$${image%:*}.cdx.json && echo "sbom/$${image%:*}.cdx.json" || exit 1; \
+	done
+
 localstack: $(LOCALSTACK_VENV)/done.txt ## install LocalStack 4.14.0 without Docker (uv downloads Python 3.13 if it is missing)
 
-images: ## build the images of the three services (BASE=python:3.13-slim)
+images: ## build the images of the three services (BASE=python:3.13-slim-bookworm for another base image)
 	@for service in $(SERVICES); do \
 	  echo "$$service: $(IMAGE_TAGS)"; \
-	  $(DOCKER) build --quiet --target $$service --build-arg BASE=$(BASE) \
+	  $(DOCKER) build --quiet --target $$service $(if $(BASE),--build-arg BASE=$(BASE)) \
 	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg SOURCE=$(SOURCE) \
 	    $(foreach tag,$(IMAGE_TAGS),--tag $$service:$(tag)) . || exit 1; \
 	done
@@ -153,7 +160,7 @@ clean: ## delete the data and logs of `make run`
 	rm -rf .run
 
 distclean: clean ## also delete the virtual environments and caches
-	rm -rf $(VENV) $(LOCALSTACK_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf sbom $(VENV) $(LOCALSTACK_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # One venv, with a marker file for each set of requirements installed in it.
 $(VENV)/bin/python:
@@ -172,6 +179,10 @@ $(VENV)/run.txt: requirements/run.txt | $(VENV)/bin/python
 
 $(VENV)/dev.txt: requirements/dev.txt $(VENV)/run.txt
 	@echo "Installing the development requirements into $(VENV) (once) ..."
+	@$(INSTALL)
+	@touch $@
+
+$(VENV)/sbom.txt: requirements/sbom.txt $(VENV)/run.txt
 	@$(INSTALL)
 	@touch $@
 

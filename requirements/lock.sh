@@ -17,5 +17,6 @@ any services.txt
 any viewer.txt --constraint requirements/services.txt --group viewer
 any run.txt --constraint requirements/viewer.txt --group run
 any dev.txt --constraint requirements/run.txt --group dev
+lock sbom.txt --universal --python-version 3.11 --constraint requirements/dev.txt --group sbom
 # For one Python version: no set of its dependencies satisfies several.
 lock localstack.txt --python-version 3.13 --exclude-newer 2026-03-10 --group localstack

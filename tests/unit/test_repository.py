@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -34,6 +35,28 @@ def test_renovate_watches_every_lock_but_that_of_localstack() -> None:
     locks = {f"requirements/{path.name}" for path in (ROOT / "requirements").glob("*.txt")}
 
     assert renovated_by("pip_requirements") == locks - {"requirements/localstack.txt"}
+
+
+def test_renovate_pins_the_base_image_that_make_images_builds_on() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    make = subprocess.run(
+        ["make", "-n", "images"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert "docker:pinDigests" in RENOVATE["extends"]
+    assert "dockerfile" in RENOVATE["enabledManagers"]
+    assert re.search(r"^ARG BASE=python:\S+$", dockerfile, re.MULTILINE)
+    assert "BASE" not in make  # else it would build on another, by its tag
+
+
+def test_the_bill_of_materials_of_an_image_lists_the_lock_that_the_image_installs() -> None:
+    make = subprocess.run(["make", "-n", "sbom"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    stages = re.split(r"^FROM ", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    installed = {stage.split()[2]: re.findall(r"requirements/(\w+)\.txt", stage)[-1:] for stage in stages}
+
+    for image in ("producer", "consumer", "viewer"):
+        [lock] = installed[image] or installed["common"]
+        assert f"{image}:{lock}" in make
 
 
 def test_renovate_watches_every_manifest() -> None:
