@@ -494,6 +494,17 @@ def test_the_additions_name_what_the_base_has() -> None:
     assert one("Service", "viewer")["spec"]["ports"][0]["name"] == "http"
 
 
+def test_behind_the_ingress_the_viewer_believes_it_and_elsewhere_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = one("ConfigMap", "fanout-ingress", ADDITIONS)["data"]
+
+    references = [source.get("configMapRef") for source in container_of("viewer")["envFrom"]]
+    assert {"name": "fanout-ingress", "optional": True} in references
+    assert viewer_settings(environment_of("viewer"), monkeypatch).trusted_proxies == []
+    assert viewer_settings(told, monkeypatch).trusted_proxies == ["*"]
+
+
 @needs_kubectl
 def test_the_release_overlay_changes_the_images_of_ours_and_nothing_else() -> None:
     released = render("release")
