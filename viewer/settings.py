@@ -51,7 +51,8 @@ class ViewerSettings(DatabaseSettings, TopicSettings, RedactionSettings):
     heartbeat_seconds: Seconds = Field(15, description="seconds between heartbeats on an idle stream")
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
         10_000,
-        description="maximum number of concurrent requests, open streams included; /health is always answered",
+        description="maximum number of concurrent requests, open streams included; /health is always "
+        "answered",
     )
     max_streams_per_client: Annotated[int, Field(ge=1)] = Field(
         1_000,

@@ -115,7 +115,8 @@ def latency(bench: Bench, rate: int) -> None:
     bench.wait_until_stored(count)
     stop_all([producer.process, consumer.process], 5)
     with bench.store.connection() as connection:
-        query = "SELECT extract(epoch FROM stored_at - event_time)::float8 FROM messages ORDER BY seq LIMIT %s"
+        query = """SELECT extract(epoch FROM stored_at - event_time)::float8
+                   FROM messages ORDER BY seq LIMIT %s"""
         _note_percentiles(bench, f"stored, {rate}/s", [row[0] for row in connection.execute(query, [count])])
 
 
