@@ -59,6 +59,10 @@ def hostile() -> SearchStrategy[Sent]:
         ),
         "envelope": st.one_of(texts(), st.builds(lambda data: event(data=data), texts())).flatmap(envelopes),
         "members": st.dictionaries(st.sampled_from(MEMBERS), json_values(), min_size=3).map(json.dumps),
+        "names": st.builds(
+            lambda length, count: event(data={"k" * length: {"k" * length: [1] * count}}),
+            *(st.integers(1, 50_000), st.integers(1, 50_000)),
+        ),
         "words": st.integers(1, 60_000).map(lambda count: " ".join(f"w{number}" for number in range(count))),
     }
     sent = st.one_of([st.builds(Sent, bodies, st.just(kind)) for kind, bodies in kinds.items()])
