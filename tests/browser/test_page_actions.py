@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from local.emulators import aws_environment
 from pipeline.store.faults import FaultShare
@@ -274,3 +274,34 @@ def test_a_page_that_only_reads_says_why_and_offers_no_writing(
     page.locator("tr.message").click()
     expect(page.locator("#detail")).to_be_visible()
     expect(page.get_by_role("button", name="resend")).to_have_count(0)
+
+
+def test_templates_in_a_message_stay_in_its_copies(page: Page, viewed: Viewed) -> None:
+    text = "{{n}} {{uuid}} {{now}}"
+    [seq] = viewed.store.add([arrival({"text": text}, attributes={"note": "{{n}}"})])
+    sent: list[tuple[str, str | None]] = []
+
+    def answer(route: Route, request: Request) -> None:
+        if request.method != "POST":
+            route.continue_()
+            return
+        sent.append((request.url.removeprefix(viewed.url), request.post_data))
+        route.fulfill(status=202, json={"id": "x", "source": "/x"})
+
+    page.route("**/api/messages**", answer)
+    page.route("**/api/messages/**", answer)
+    open_page(page, viewed)
+    page.locator("tr.message").click()
+
+    page.get_by_role("button", name="resend").click()
+    expect(page.get_by_text("Copy published")).to_be_visible()
+    page.get_by_role("button", name="edit").click()
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_text("1 published")).to_be_visible()
+
+    (resent, _), (published, body) = sent
+    assert (resent, published) == (f"/api/messages/{seq}/copies", "/api/messages")
+    document = json.loads(body or "")
+    assert document["message"]["data"]["text"] == text
+    assert document["attributes"]["note"] == "{{n}}"
+    assert "{{" not in document["message"]["id"] + document["message"]["time"]

@@ -36,7 +36,7 @@ from viewer.api.models import (
     WholeMessage,
 )
 from viewer.api.near_misses import report
-from viewer.api.publish import PublishBody, Published, publish
+from viewer.api.publish import PublishBody, Published, copy_of, publish
 from viewer.api.views import Views
 from viewer.live.hub import Hub
 from viewer.live.long_poll import Asked, near_misses, wait_for
@@ -174,7 +174,7 @@ def messages_blueprint(
     def whole(found: Sequence[Summary]) -> list[WholeMessage | MessageSummary]:
         size = sum(message.size for message in found)
         if size > MAX_WHOLE_BYTES:
-            detail = f"the messages found have {size:,} bytes, more than {MAX_WHOLE_BYTES:,}: lower limit"
+            detail = f"the messages found have more than {MAX_WHOLE_BYTES:,} bytes: lower limit"
             raise Problem(400, detail, parameter="limit")
         return [*map(views.whole, reader.read([message.seq for message in found])[::-1])]
 
@@ -247,7 +247,17 @@ def messages_blueprint(
         A text, whose other members become data too, or a whole CloudEvent. Either may stand as `message`
         beside `attributes`, the SNS message attributes to send with it.
         """
+        views.refuse_mask(body.message, body.attributes)
         return Accepted(publish(topic, body))
+
+    @blueprint.post("/<int:seq>/copies", responses=problems(404, 409))
+    def publish_copy(path: MessagePath) -> Accepted[Published]:
+        """Publish a copy of a message.
+
+        The same message, with an id and a time of its own, that names its original. What is no CloudEvent
+        becomes the data of one. Values that REDACT masks are published as they were.
+        """
+        return Accepted(publish(topic, copy_of(_stored(reader, path.seq))))
 
     return blueprint
 
