@@ -200,7 +200,7 @@ def copy_of(message: StoredMessage) -> PublishBody:
     try:
         attributes = _attributes(given)
         body = _copied_body(message)
-        event = message_from_event(json.loads(body), datetime.now(UTC), body)
+        event = message_from_event(read_json(body), datetime.now(UTC), body)
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise Problem(409, f"message {message.seq} cannot be copied: {error}") from None
     return PublishBody(message=event, attributes=attributes)
