@@ -530,3 +530,25 @@ def test_a_search_for_a_masked_field_or_a_size_is_refused(open_viewer: OpenViewe
     for query in ("lamps", '"two lamps"', "order.id:42", "-hello", "type:test.*", "order.id:4*", "lam"):
         found: Any = viewer.get("/api/messages", query_string={"q": query}).json
         assert len(found["messages"]) == 1, query
+
+
+@pytest.mark.parametrize("name", ["a+b(c)", 'it\'s "quoted"', "#~&-|*?^$", "größe", "\\d", "{x}", "%s", "K"])
+def test_a_masked_name_may_consist_of_any_characters(
+    open_viewer: OpenViewer, store: Store, name: str
+) -> None:
+    seqs = store.add(
+        [
+            arrival({name: "secret", "text": "two lamps"}),
+            raw_arrival(json.dumps({name.upper(): "secret"})),
+            raw_arrival(f"{name}: secret"),
+        ]
+    )
+    viewer = open_viewer(store, redact=f"data.{name}")
+
+    for query in ("secret", "secr", '"secret"', f'text:"{name}: secret"', f'"{name}: s"'):
+        found: Any = viewer.get("/api/messages", query_string={"q": query}).json
+        assert found["messages"] == [], query
+    found = viewer.get("/api/messages", query_string={"q": "lamps"}).json
+    assert [one["seq"] for one in found["messages"]] == [seqs[0]]
+    shown = [viewer.get(f"/api/messages/{seq}").text for seq in seqs] + [viewer.get("/api/messages").text]
+    assert "secret" not in "".join(shown)
