@@ -68,7 +68,7 @@ class Viewer(BaseApplication):
         from pipeline.store.reader import Reader
         from viewer.app import create_app
         from viewer.aws.queue_inspection import Queues
-        from viewer.aws.reconciliation import Reconciler
+        from viewer.aws.reconciliation import reconcile_until_stopped
         from viewer.databases import open_databases
         from viewer.live.hub import Hub
         from viewer.live.matcher import Matcher
@@ -95,13 +95,15 @@ class Viewer(BaseApplication):
         )
         queues = Queues(sqs, settings.queue_name)
         sampler = Sampler(Samples(database), queues, stop)
-        reconciler = Reconciler(queues, FailureReader(database))
+        failures = FailureReader(database)
         threading.Thread(target=tail.run, name="tail", daemon=True).start()
         for scanning in (False, True):
             matcher = Matcher(databases.matching, hub, stop, scanning=scanning)
             threading.Thread(target=matcher.run, name="matcher", daemon=True).start()
         threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
-        threading.Thread(target=reconciler.run, args=[stop], name="reconciler", daemon=True).start()
+        threading.Thread(
+            target=reconcile_until_stopped, args=[sqs, failures, stop], name="reconciler", daemon=True
+        ).start()
         self._tail, self._health = tail, health
         return create_app(database, reader, topic, sqs, hub=hub, tail=tail, health=health, settings=settings)
 

@@ -226,6 +226,12 @@ class FailureReader:
 
     # ---- where the messages are
 
+    def open_queues(self) -> list[str]:
+        """Return the queues that hold messages which failed, as far as is known."""
+        with self._database.connection() as connection:
+            rows = connection.execute(f"SELECT DISTINCT f.queue FROM failures f WHERE {IS_OPEN}")
+            return [str(name) for (name,) in rows]
+
     def open_failures(self, queue: str) -> OpenFailures:
         """Return how many messages of this queue are failed or dead."""
         query: LiteralString = f"""

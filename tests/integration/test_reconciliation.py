@@ -154,6 +154,20 @@ def test_a_restart_is_noticed_on_the_page_and_what_was_lost_can_be_removed(
     assert (previews(failures.dead_letters()), failures.lost()) == (["c"], [])
 
 
+def test_every_queue_is_reconciled(
+    create: Callable[..., Names], store: Store, failures: FailureRecords, start: Callable[..., Service]
+) -> None:
+    names, other = create("ministack"), create("ministack")
+    die(store, "phantom", names.queue)
+    die(store, "of another queue", other.queue)
+    die(store, "of an unknown queue", "unknown")
+
+    start("viewer", {**names.environment, "DATABASE_URL": store.url})
+
+    wait_for(lambda: previews(failures.lost()) == ["of another queue", "phantom"])
+    assert previews(failures.dead_letters()) == ["of an unknown queue"]
+
+
 # ---- without a look into the queues, as on AWS
 
 

@@ -14,12 +14,17 @@ A redrive receives, and so it knows more: see redrive.py.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader, OpenFailures
 from viewer.aws.fetching import FetchError
 from viewer.aws.queue_inspection import CannotLook, Described, Queues
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 INTERVAL_SECONDS = 5.0
 # The clocks of SQS and of the store may differ. On AWS, a queue can be created anew 60 seconds after it was
@@ -32,6 +37,7 @@ SECOND_LOOK_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
 Queue = tuple[Described, Described]
 
 
@@ -43,16 +49,6 @@ class Reconciler:
         self._queues, self._failures = queues, failures
         self._looked_at: object = None
         self._empty_since: tuple[float, datetime] | None = None
-
-    def run(self, stop: threading.Event) -> None:
-        """Reconcile every few seconds until stopped."""
-        while not stop.wait(INTERVAL_SECONDS):
-            try:
-                self.reconcile()
-            except (*AWS_ERRORS, *DATABASE_ERRORS, FetchError) as error:
-                log.debug("not reconciled", extra={"reason": explain(error)})
-            except Exception:
-                log.exception("not reconciled")
 
     def reconcile(self) -> int:
         """Record what was lost, and what was found again; return how many messages were lost.
@@ -116,3 +112,23 @@ class Reconciler:
         if time.monotonic() - began < EMPTY_SECONDS:
             return 0
         return self._failures.mark_lost(self._queues.name, at, "missing")
+
+
+def reconcile_until_stopped(sqs: "SQSClient", failures: FailureReader, stop: threading.Event) -> None:
+    """Every few seconds, reconcile each queue that messages have failed in."""
+    reconcilers: dict[str, Reconciler] = {}
+    while not stop.wait(INTERVAL_SECONDS):
+        for name in _tried(failures.open_queues) or []:
+            reconciler = reconcilers.setdefault(name, Reconciler(Queues(sqs, name), failures))
+            _tried(reconciler.reconcile)
+
+
+def _tried(call: Callable[[], Result]) -> Result | None:
+    """Return what the call returns; log why it failed. A queue that cannot be asked stays as it is known."""
+    try:
+        return call()
+    except (*AWS_ERRORS, *DATABASE_ERRORS, FetchError) as error:
+        log.debug("not reconciled", extra={"reason": explain(error)})
+    except Exception:
+        log.exception("not reconciled")
+    return None

@@ -258,15 +258,15 @@ class Mover:
         """Record what is in neither queue as lost, and how many of the selected messages were not found."""
         missing = 0 if self._chosen is None else len(self._chosen) - self.progress.moved
         if _count(self._sqs, self._source, *UNSEEN) > hidden_by_us:
-            reason = "other messages in it are in flight or delayed and cannot be seen; try again later"
+            reason = ", but other messages in it are in flight or delayed and cannot be seen: try again later"
         elif _count(self._sqs, self._target, "ApproximateNumberOfMessages"):
             # SQS moves a dead letter when a consumer asks for messages.
-            reason = "SQS may not have moved them there yet"
+            reason = ", but SQS may not have moved all dead letters there yet"
         else:
-            reason = "they are gone"
+            reason = ""
             self._failures.mark_absent(self._target_name, seen, self.progress.started_at)
         if missing:
-            reason = f"{missing} of them not found in the dead-letter queue: {reason}"
+            reason = f"{missing} not found in the dead-letter queue of {self._target_name}{reason}"
             self.progress = replace(self.progress, not_found=missing, reason=reason)
 
     def _look_through(self, in_hand: "list[MessageTypeDef]", seen: set[str]) -> "Iterator[MessageTypeDef]":
