@@ -88,7 +88,8 @@ class Worker(GeventWorker):
         if not self._has_room(client, is_probe=is_probe):
             self._refuse(sock, req, "too many requests are in hand; try again")
             raise StopIteration
-        req.body = self._bodies.receive(req)
+        body = self._bodies.receive(req)
+        rest, req.body = req.body, body
         sock.settimeout(SEND_SECONDS)
         self._count(client, 1, is_probe=is_probe)
         try:
@@ -100,7 +101,8 @@ class Worker(GeventWorker):
             raise StopIteration from None
         finally:
             self._count(client, -1, is_probe=is_probe)
-            if req.body.release():
+            req.body = rest  # gunicorn reads what was not read
+            if body.release():
                 _discard(sock)
             sock.settimeout(None)
             self._wait(sock)

@@ -139,6 +139,31 @@ def test_large_requests_are_received_a_few_at_a_time(viewer: Service) -> None:
         assert memory(viewer) - before < 40
 
 
+def test_a_body_of_more_values_than_a_message_holds_is_refused_before_it_is_parsed(viewed: Viewed) -> None:
+    lists = b'{"text":"x","lists":[' + b"[]," * 600_000 + b"[]]}"
+    headers = {"Content-Type": "application/json"}
+
+    began = time.monotonic()
+    answers = [
+        requests.post(f"{viewed.url}/api/messages", data=lists, headers=headers, timeout=30) for _ in range(3)
+    ]
+
+    assert [answer.status_code for answer in answers] == [413] * 3
+    assert time.monotonic() - began < 3
+
+
+def test_what_was_not_read_of_a_body_does_not_disturb_the_next_request(viewed: Viewed) -> None:
+    large = request("POST", "/api/messages", "Content-Type: text/plain", "Content-Length: 100000")
+    both = large + b"x" * 100_000 + request("GET", "/health", "Connection: close")
+
+    with contextlib.closing(connect(viewed.viewer.port, both)) as connection:
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 415")
+    assert answer.endswith(b'{"status":"UP!"}')
+    assert "Traceback" not in viewed.viewer.log()
+
+
 def test_exports_that_nobody_reads_are_bounded_and_do_not_keep_their_place(
     viewer: Service, store: Store
 ) -> None:
