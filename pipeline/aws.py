@@ -103,6 +103,21 @@ class Topic:
             raise TopicNotFound(name=self.name)
         return self._arn
 
+    @property
+    def known_arn(self) -> str | None:
+        """The topic's ARN if it was looked up before; sends no request."""
+        return self._arn
+
+    @property
+    def region(self) -> str:
+        """The region that requests go to."""
+        return self._sns.meta.region_name
+
+    @property
+    def endpoint(self) -> str:
+        """The address that requests go to."""
+        return self._sns.meta.endpoint_url
+
     def check(self) -> None:
         """Return if the topic exists. Raises what boto3 raises if not."""
         self._sns.get_topic_attributes(TopicArn=self.arn)

@@ -1,5 +1,6 @@
 """Times, durations and statuses as the page shows them; core/format.js must do the same."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -7,6 +8,14 @@ from itertools import pairwise
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 STATUS_LABELS = {"dead": "✖ dead", "failed": "✖ failed", "lost": "✖ lost", "duplicate": "⇉ twice"}
+
+
+DIRECTIONAL = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str | None) -> str:
+    """Return the text with characters that change its direction shown instead of obeyed."""
+    return DIRECTIONAL.sub(lambda sign: f"⟦U+{ord(sign[0]):04X}⟧", text or "")
 
 
 def status_label(status: str | None) -> str:

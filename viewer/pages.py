@@ -1,11 +1,12 @@
 """The page for people: `/`."""
 
 import json
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from flask import Flask, render_template, request
 from pydantic import ConfigDict
 
+from pipeline.aws import Topic
 from pipeline.problems import Problem
 from pipeline.retry import DATABASE_ERRORS, explain
 from pipeline.search.sql import EVERYTHING, Search
@@ -15,13 +16,15 @@ from viewer.api.answers import to_json
 from viewer.api.checks import check
 from viewer.api.models import MessageSummary, SearchQuery
 from viewer.api.views import Views
-from viewer.formatting import clock, duration, gaps, status_label
+from viewer.formatting import clock, duration, gaps, status_label, visible
 from viewer.live.hub import Hub
 from viewer.live.long_poll import Asked, Found, look
 from viewer.live.tail import Tail
 from viewer.settings import ViewerSettings
 
 ROWS = 30
+EMULATED_ACCOUNT = "000000000000"
+EMULATOR_PORT = 4566  # what awslocal uses
 # The row that the page's script copies.
 BLANK = {field.name: None for field in fields(MessageSummary)} | {"gap": None}
 
@@ -33,10 +36,10 @@ class PageQuery(SearchQuery):
 
 
 def add_pages(
-    app: Flask, reader: Reader, hub: Hub, tail: Tail, *, views: Views, settings: ViewerSettings
+    app: Flask, reader: Reader, hub: Hub, tail: Tail, topic: Topic, *, views: Views, settings: ViewerSettings
 ) -> None:
     """Add the page to the app."""
-    app.jinja_env.filters.update(clock=clock, duration=duration, status_label=status_label)
+    app.jinja_env.filters.update(clock=clock, duration=duration, status_label=status_label, visible=visible)
 
     @app.route("/")
     def page() -> tuple[str, int]:
@@ -64,10 +67,33 @@ def add_pages(
             q=request.args.get("q", ""),
             problem=problem,
             topic=settings.topic_name,
+            publish=publishing(topic),
             read_only=settings.why_read_only,
             export=settings.export,
             rows=ROWS,
         ), 200
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """How a shell publishes to the topic: a command that lacks the message; `endpoint` is "" on AWS."""
+
+    command: str
+    arn: str
+    endpoint: str
+
+
+def publishing(topic: Topic) -> Publishing:
+    """Return how a shell publishes to the topic, as far as is known without asking AWS."""
+    is_aws = topic.endpoint.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    account = "$(aws sts get-caller-identity --query Account --output text)" if is_aws else EMULATED_ACCOUNT
+    arn = topic.known_arn or f"arn:aws:sns:{topic.region}:{account}:{topic.name}"
+    cli = f"aws --endpoint-url {topic.endpoint}"
+    if is_aws:
+        cli = "aws"
+    elif topic.endpoint.endswith(f":{EMULATOR_PORT}"):
+        cli = "awslocal"
+    return Publishing(f"{cli} sns publish --topic-arn {arn}", arn, "" if is_aws else topic.endpoint)
 
 
 def _look(reader: Reader, hub: Hub, search: Search, problem: str | None) -> tuple[Found, str | None]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Page, Response, Route, expect
 
 from local.emulators import aws_environment
@@ -20,11 +21,8 @@ from tests.support.examples import arrival, raw_arrival
 from tests.support.ports import closed_port
 from tests.support.services import Service, Viewed
 from tests.support.stores import QUEUE, FailureRecords, Store
-from viewer import app as viewer_app
 
 StartService = Callable[..., Service]
-
-STATIC = Path(viewer_app.__file__).parent / "web" / "static"
 
 
 def test_a_message_published_to_the_topic_appears_by_itself(
@@ -70,15 +68,17 @@ def test_the_whole_page_is_sent_in_sixty_kilobytes(page: Page, viewed: Viewed) -
     open_page(page, viewed)
     expect(page.locator("#detail .json")).to_be_visible()
 
-    paths = {answer.url.removeprefix(viewed.url).removeprefix("/static/") for answer in answers}
-    of_other_pages = {"docs.css", "docs.js", "unavailable.js"}
-    files = {str(path.relative_to(STATIC)) for path in STATIC.rglob("*") if path.suffix in (".js", ".css")}
-    of_charts = {path for path in files if "metrics" in path or "plot" in path.lower()}
-    assert (
-        paths - {"/", "icon.svg"} == files - of_other_pages - of_charts
-    )  # all of it, and nothing from elsewhere
-    assert all(answer.header_value("Content-Encoding") == "gzip" for answer in answers if size(answer) > 1000)
-    assert sum(map(size, answers)) <= 60_000
+    first = {
+        answer.url.removeprefix(viewed.url).removeprefix("/static/"): size(answer)
+        for answer in answers
+        if answer.header_value("Content-Encoding") == "gzip"
+    }
+    preloaded = set(re.findall(r'/static/([^"]+\.(?:js|css))"', requests.get(viewed.url, timeout=10).text))
+    assert preloaded <= set(first) | {"early_theme.js"}
+    assert all(
+        path.startswith(("/", "icon", "views/", "core/", "vendor/")) for path in set(first) - preloaded
+    )
+    assert sum(size for path, size in first.items() if path in preloaded | {"/"}) <= 60_000
 
 
 def size(answer: Response) -> int:

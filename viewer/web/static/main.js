@@ -15,7 +15,6 @@ import { toast } from "./core/toast.js";
 import { countNew, startCounting } from "./core/unread.js";
 import { follow } from "./live/follow.js";
 import { askPermission, watch } from "./live/notifications.js";
-import { openDeadLetters } from "./views/dead_letters/view.js";
 import { openHelp } from "./views/help.js";
 import { recallColumns } from "./core/columns.js";
 import { startColumns } from "./views/messages/columns.js";
@@ -34,8 +33,6 @@ import {
 } from "./views/messages/search_form.js";
 import { startStatuses } from "./views/messages/statuses.js";
 import { startPipelineStrip } from "./views/pipeline_strip.js";
-import { openPublish } from "./views/publish.js";
-import { openQueueBrowser } from "./views/queue_browser.js";
 
 const HIDDEN_MS = 30_000;
 const wide = matchMedia("(min-width: 64rem)");
@@ -205,27 +202,6 @@ listen({
   "?": showHelp,
 });
 
-// ---- charts are loaded when they are opened
-
-function openMetrics(place) {
-  let close = null;
-  let left = false;
-  openCharts();
-  return () => {
-    left = true;
-    close?.();
-  };
-
-  async function openCharts() {
-    try {
-      const view = await import("./views/metrics/view.js");
-      if (!left) close = view.openMetrics(place);
-    } catch {
-      place.replaceChildren("The charts could not be loaded. Reload the page to try again.");
-    }
-  }
-}
-
 // ---- start
 
 onChange((now, before) => {
@@ -254,10 +230,10 @@ startSavedSearches({ askPermission, watch: () => watch(notifyingSearches) });
 startCounting();
 startPipelineStrip();
 startTabs({
-  dead: openDeadLetters,
-  waiting: openQueueBrowser,
-  metrics: openMetrics,
-  ...(canWrite ? { publish: openPublish } : {}),
+  dead: () => import("./views/dead_letters/view.js"),
+  waiting: () => import("./views/queue_browser.js"),
+  metrics: () => import("./views/metrics/view.js"),
+  ...(canWrite ? { publish: () => import("./views/publish.js") } : {}),
 });
 if (searchProblem()) refuse(searchProblem());
 else connect();

@@ -1,33 +1,43 @@
-// The tabs. Messages stay in the page; each of the others is drawn when it is opened.
+// The tabs. Messages stay in the page; each of the others is a module with `open(place)`, which draws its view
+// into the place and returns what ends it. These are loaded a moment after the page, so that they are there
+// even if the viewer goes away.
 
-import { element, opensElsewhere } from "./dom.js";
+import { opensElsewhere } from "./dom.js";
 import { address, go, onChange, state } from "./state.js";
+import { html, render } from "./view.js";
+
+const LOAD_MS = 2000;
 
 const place = document.getElementById("view");
 let views = {};
 let leave = null;
 
-function open() {
+async function open() {
   leave?.();
   leave = null;
   const { tab } = state;
-  const view = views[tab];
+  const load = views[tab];
   for (const link of document.querySelectorAll("#tabs a")) {
     link.href = address({ tab: link.dataset.tab, m: "" });
     link.ariaCurrent = link.dataset.tab === tab ? "page" : null;
   }
-  document.body.dataset.tab = view ? tab : "messages";
-  place.hidden = !view;
-  place.replaceChildren();
-  if (!view) return;
+  document.body.dataset.tab = load ? tab : "messages";
+  place.hidden = !load;
+  const frame = document.createElement("div");
+  place.replaceChildren(frame);
+  if (!load) return;
   try {
-    leave = view(place) ?? null;
-  } catch (error) {
-    place.replaceChildren(element("p", { class: "problem" }, error.message));
+    const view = await load();
+    if (frame.isConnected) leave = view.open(frame) ?? null;
+  } catch {
+    render(html`<p class="problem">The viewer does not answer. ${again}</p>`, frame);
   }
 }
 
-// `known` maps the name of a tab to a function that draws its view into a place and returns what ends it.
+// A module that could not be loaded is not asked for again by the same page.
+const again = html`<button class="second" @click=${() => location.reload()}>Reload the page</button>`;
+
+// `known` maps the name of a tab to a function that loads its module.
 export function startTabs(known) {
   views = known;
   document.addEventListener("click", (event) => {
@@ -40,4 +50,5 @@ export function startTabs(known) {
     if (now.tab !== before.tab) open();
   });
   open();
+  setTimeout(() => Promise.allSettled(Object.values(views).map((load) => load())), LOAD_MS);
 }

@@ -3,4 +3,3 @@
 
 export { html, nothing, render, svg } from "../vendor/lit-html/lit-html.js";
 export { guard } from "../vendor/lit-html/directives/guard.js";
-export { repeat } from "../vendor/lit-html/directives/repeat.js";

@@ -1,6 +1,7 @@
 // What a message says of itself, and its SNS attributes.
 
 import { decode, eventFields, parse } from "../core/json.js";
+import { visible } from "../core/format.js";
 import { html } from "../core/view.js";
 import { MAX_SHOWN } from "./data.js";
 import { searchButton } from "./value_actions.js";
@@ -14,8 +15,24 @@ export function attributesPane(message) {
   const attributes = Object.entries(message.attributes);
   return html`<h3>Message</h3>
     ${table([...names.map((name) => [name, message[name]]), ...extensions(message)], searchName)}
+    <h3>SQS</h3>
+    ${table(delivery(message), () => null)}
     <h3>SNS attributes</h3>
     ${attributes.length ? table(attributes, (name) => `attr.${name}`) : html`<p class="note">none</p>`}`;
+}
+
+// What SQS says of the delivery that stored it, or of the last one.
+function delivery({ deliveries, queue }) {
+  const one = deliveries.find(({ stored_at: storedAt }) => storedAt) ?? deliveries.at(-1);
+  if (!one) return [];
+  const known = {
+    queue,
+    "message id": one.message_id,
+    "receive count": one.receive_count,
+    sent: one.sent_at,
+    received: one.received_at,
+  };
+  return Object.entries(known).filter(([, value]) => value !== undefined);
 }
 
 // The other members of a CloudEvent.
@@ -30,7 +47,7 @@ function extensions({ body }) {
 function table(entries, searchName) {
   const row = ([name, value]) => {
     const searched = searchName(name);
-    const content = searched ? searchButton(searched, value) : html`<bdi>${value}</bdi>`;
+    const content = searched ? searchButton(searched, value) : html`<bdi>${visible(String(value))}</bdi>`;
     return html`<tr>
       <th scope="row">${name}</th>
       <td>${content}</td>

@@ -1,6 +1,6 @@
 // The data of a message: JSON as a tree, anything else as text.
 
-import { size } from "../core/format.js";
+import { size, visible } from "../core/format.js";
 import { dataOf, decode, parse } from "../core/json.js";
 import { guard, html, nothing } from "../core/view.js";
 import { fromBase64, hex, hexButton } from "./hex.js";
@@ -31,7 +31,7 @@ function drawText(message, text, cut, pick) {
   const data = dataOf(root);
   if (!data) return html`<p class="note">This event has no data.</p>`;
   if (data.kind === "string") return plainText(decode(data.text));
-  return html`<div class="json">${drawJson({ ...data, count: root.count }, "data", pick)}</div>`;
+  return html`<div class="json">${drawJson({ ...data, count: root.count }, text, "data", pick)}</div>`;
 }
 
-const plainText = (text) => html`<pre><bdi>${text}</bdi></pre>`;
+const plainText = (text) => html`<pre><bdi>${visible(text)}</bdi></pre>`;

@@ -1,7 +1,7 @@
 // The body of a message, exactly as published.
 
 import { copy } from "../core/clipboard.js";
-import { size } from "../core/format.js";
+import { size, visible } from "../core/format.js";
 import { guard, html } from "../core/view.js";
 import { MAX_SHOWN } from "./data.js";
 import { hexButton } from "./hex.js";
@@ -14,6 +14,6 @@ export function rawPane(message) {
       <button class="plain" @click=${() => copy(message.body)}>copy</button> ·
       <a href="api/messages/${message.seq}/body" download>download</a>
     </p>
-    <pre><bdi>${text}</bdi></pre>
+    <pre><bdi>${visible(text)}</bdi></pre>
     ${guard([message.seq], () => hexButton(message.body))}`;
 }

@@ -3,25 +3,29 @@
 import { copy } from "../core/clipboard.js";
 import { addColumn } from "../core/columns.js";
 import { addToSearch } from "../core/search.js";
+import { visible } from "../core/format.js";
 import { html, nothing } from "../core/view.js";
 
 // A value that a click adds to the search.
 export function searchButton(name, value) {
   const click = () => addToSearch(name, value);
   return html`<button class="plain" title="search for ${name}:${value}" @click=${click}>
-    <bdi>${value}</bdi>
+    <bdi>${visible(value)}</bdi>
   </button>`;
 }
 
 const button = (label, click) => html`<button class="plain" @click=${click}>${label}</button>`;
 
-// A bar with what can be done with the value that the reader has chosen: {value, path}.
-export function valueActions({ value, path }) {
+const MAX_SEARCHED = 500; // characters of a value
+
+// A bar with what can be done with the value that the reader has chosen: {value, path, exact}. The exact path has
+// the indexes of arrays, which a search does not know.
+export function valueActions({ value, path, exact }) {
   return html`<p class="value-actions">
-    <code>${path}</code>
-    ${button("copy value", () => copy(value))} ${button("copy path", () => copy(path))}
+    <code>${exact}</code>
+    ${button("copy value", () => copy(value))} ${button("copy path", () => copy(exact))}
     ${
-      path === "data"
+      path === "data" || value.length > MAX_SEARCHED
         ? nothing
         : [
             button("search for this value", () => addToSearch(path, value)),

@@ -22,7 +22,7 @@ const EXAMPLE = {
 
 const second = (label, click) => element("button", { type: "button", class: "second", click }, label);
 
-export function openPublish(place) {
+export function open(place) {
   const text = element("textarea", { id: "publish-text", rows: 10, spellcheck: "false", required: true });
   const attributes = element("div", {});
   const copies = element("input", {

@@ -9,7 +9,7 @@ import { repeat } from "../core/repeat.js";
 const POLL_MS = 2000;
 const COLUMNS = ["State", "Sent", "Received", "Body", "Size"];
 
-export function openQueueBrowser(place) {
+export function open(place) {
   const list = element("div", {});
   place.replaceChildren(
     element("h2", {}, "Waiting in the queue"),

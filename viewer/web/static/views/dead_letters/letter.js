@@ -2,6 +2,7 @@
 
 import { canWrite } from "../../core/api.js";
 import { localTime } from "../../core/clock.js";
+import { visible } from "../../core/format.js";
 import { edit } from "../../core/resend.js";
 import { html, nothing } from "../../core/view.js";
 import { copyLinks } from "../../panes/copy_links.js";
@@ -20,11 +21,11 @@ export function letterCard({ letter, gone, whole, problem }, { selected, opened,
     @change=${(event) => select(event.target.checked)}
   />`;
   const redriven = letter.redriven_at ? " · redriven before" : "";
-  return html`<div class="card ${gone ? "gone" : ""}">
+  return html`<div class="card ${gone ? "gone" : ""}" data-id=${letter.message_id}>
     ${canWrite && select ? box : nothing}
     <details ?open=${opened} @toggle=${(event) => toggle(event.target.open)}>
       <summary>
-        <bdi class="ellipsis">${letter.preview || "(empty)"}</bdi>
+        <bdi class="ellipsis">${visible(letter.preview) || "(empty)"}</bdi>
         <span class="problem ellipsis">${letter.error_type}: ${letter.error}</span>
         <small>
           ${gone ? "no longer dead · " : nothing}${letter.tries} tries · ${localTime(letter.dead_at ?? letter.last_failed_at)}${redriven}
@@ -52,7 +53,7 @@ const inside = (letter, whole, problem, remove) =>
 
 const wholeLetter = (letter, remove) =>
   html`<p class="links">${copyLinks(letter)}</p>
-    <pre class="whole"><bdi>${letter.body.slice(0, MAX_SHOWN)}</bdi></pre>
+    <pre class="whole"><bdi>${visible(letter.body.slice(0, MAX_SHOWN))}</bdi></pre>
     ${
       canWrite
         ? html`<p class="actions">

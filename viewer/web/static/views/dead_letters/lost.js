@@ -1,8 +1,9 @@
 // Messages that failed and are in no queue any more.
 
 import { canWrite } from "../../core/api.js";
+import { each } from "../../core/each.js";
 import { number } from "../../core/format.js";
-import { html, nothing, repeat } from "../../core/view.js";
+import { html, nothing } from "../../core/view.js";
 
 // Why a message is lost, by `lost_reason`.
 const LOSSES = {
@@ -24,7 +25,7 @@ export function lostMessages(letters, { card, remove }) {
     html`<section class="group">
       <h3>${LOSSES[reason][0]} <small>${number(found.length)}</small></h3>
       <p class="note">${LOSSES[reason][1]}</p>
-      ${repeat(found, (letter) => letter.message_id, card)}
+      ${each(found, (letter) => letter.message_id, card)}
     </section>`;
   return html`<h2 class="lost">Lost messages</h2>
     <p class="note">

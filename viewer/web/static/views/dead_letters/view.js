@@ -2,11 +2,12 @@
 // where it is: new ones are counted until the reader asks for them, and those that are gone are marked.
 
 import { ask, canWrite, send } from "../../core/api.js";
+import { each } from "../../core/each.js";
 import { number } from "../../core/format.js";
 import { repeat } from "../../core/repeat.js";
 import { state } from "../../core/state.js";
 import { toast } from "../../core/toast.js";
-import { html, nothing, render, repeat as each } from "../../core/view.js";
+import { html, nothing, render } from "../../core/view.js";
 import { letterCard } from "./letter.js";
 import { lostMessages } from "./lost.js";
 import { Redrive, redriveForm } from "./redrive.js";
@@ -15,7 +16,7 @@ const POLL_MS = 3000;
 const PROGRESS_MS = 500; // while a redrive is running
 const MAX_LISTED = 1000;
 
-export function openDeadLetters(place) {
+export function open(place) {
   const selected = new Set();
   const opened = new Set([state.letter]);
   const wholes = new Map(); // by SQS id: {whole} or {problem}, of those that were opened
@@ -24,6 +25,7 @@ export function openDeadLetters(place) {
   let known = []; // those that there are now
   let lost = []; // those that are in no queue any more
   let problem = null;
+  let sought = state.letter;
 
   draw();
   const polling = repeat(poll, () => (redrive.running ? PROGRESS_MS : POLL_MS));
@@ -42,6 +44,13 @@ export function openDeadLetters(place) {
       problem = error.message;
     }
     draw();
+    showLetter();
+  }
+
+  // The one that the address names.
+  function showLetter() {
+    if (sought) place.querySelector(`[data-id="${CSS.escape(sought)}"]`)?.scrollIntoView({ block: "center" });
+    sought = "";
   }
 
   async function readLost() {
@@ -131,9 +140,9 @@ export function openDeadLetters(place) {
   }
 
   function opening(id) {
-    const toggle = (open) => {
-      opened[open ? "add" : "delete"](id);
-      if (open && !wholes.get(id)?.whole) readWhole(id);
+    const toggle = (isOpen) => {
+      opened[isOpen ? "add" : "delete"](id);
+      if (isOpen && !wholes.get(id)?.whole) readWhole(id);
       draw();
     };
     return { opened: opened.has(id), toggle };

@@ -2,14 +2,16 @@
 // seconds, because its timeline goes on.
 
 import { ask, canWrite } from "../../core/api.js";
+import { COPY_AS } from "../../core/copy_as.js";
 import { copy } from "../../core/clipboard.js";
 import { localTime } from "../../core/clock.js";
-import { size } from "../../core/format.js";
+import { STATUS_LABELS, number, size, visible } from "../../core/format.js";
+import { dataOf, parse } from "../../core/json.js";
 import { repeat } from "../../core/repeat.js";
 import { address, go, onChange, state } from "../../core/state.js";
 import { html, nothing, render } from "../../core/view.js";
 import { attributesPane } from "../../panes/attributes.js";
-import { conflictLinks, copyLinks } from "../../panes/copy_links.js";
+import { conflictLinks, copyLinks, link } from "../../panes/copy_links.js";
 import { dataPane } from "../../panes/data.js";
 import { rawPane } from "../../panes/raw.js";
 import { timelinePane } from "../../panes/timeline.js";
@@ -20,6 +22,8 @@ const POLL_MS = 3000;
 const LARGE_POLL_MS = 15_000; // of more than a hundred kilobytes
 const LARGE = 100_000;
 const PANES = { data: "Data", attributes: "Attributes", timeline: "Timeline", raw: "Raw" };
+const MAX_PARSED = 10_000; // characters, for a title
+const TITLE_NAMES = 5;
 const SEARCHABLE_PANES = ["data", "raw"]; // others are not searched
 
 const place = document.getElementById("detail");
@@ -27,7 +31,7 @@ const place = document.getElementById("detail");
 let shown = null; // the message
 let problem = null; // why it is not: {seq, reason}
 let loading = null;
-let picked = null; // the value that the reader chose: {value, path}
+let picked = null; // the value that the reader chose: {value, path, exact}
 let all = false; // of a long message
 let actions = {}; // by name: what main.js does with the message
 
@@ -96,10 +100,11 @@ const closeButton = () =>
 function whole(message) {
   return html`<header>
       ${closeButton()}
-      <h2 dir="auto">${message.preview || "(empty)"}</h2>
+      <h2 dir="auto">${visible(titleOf(message))}</h2>
       <span class="tools">${tools(message)}</span>
     </header>
     <p class="facts">
+      ${statusOf(message)}
       ${searchButton("type", message.type)} ${searchButton("source", message.source)}
       ${localTime(message.time)} <span>${size(message.size)}</span> ${copyLinks(message)} ${conflictLinks(message)}
     </p>
@@ -111,10 +116,33 @@ function whole(message) {
     ${picked ? valueActions(picked) : nothing}`;
 }
 
+// In words: of JSON without any, what it is made of.
+function titleOf({ preview, body }) {
+  if (!/^[{[]/.test(preview)) return preview || "(empty)";
+  const data = dataOf(parse(body.slice(0, MAX_PARSED), body.length > MAX_PARSED));
+  if (!data?.children) return preview;
+  if (data.kind === "[") return `${number(data.children.length)} items`;
+  const names = data.children.slice(0, TITLE_NAMES).map(({ key }) => key);
+  return names.join(" · ") + (data.children.length > TITLE_NAMES ? " · …" : "");
+}
+
+// What became of it, which leads to its dead letter if it is one.
+function statusOf({ status, tries, outcomes }) {
+  const label = STATUS_LABELS[status];
+  if (!label) return nothing;
+  const text = tries > 1 ? `${label} after ${tries} tries` : label;
+  const dead = outcomes.findLast(({ dead_at: deadAt, lost_at: lostAt }) => deadAt || lostAt);
+  const isDead = ["dead", "lost"].includes(status) && dead;
+  return html`<span class="status" data-status=${status}>
+    ${isDead ? link({ tab: "dead", m: "", letter: dead.message_id }, text) : text}
+  </span>`;
+}
+
 const tools = (message) => [
   tool("find", "find in the message (f)", find),
   tool("copy", "copy the message (y)", () => copy(message.body)),
   tool("link", "copy a link (l)", copyLink),
+  copyAs(message),
   ...(canWrite
     ? [
         tool("resend", "publish a copy", () => actions.resend(message)),
@@ -122,6 +150,20 @@ const tools = (message) => [
       ]
     : []),
 ];
+
+const copyAs = (message) =>
+  html`<details class="menu">
+    <summary>copy as</summary>
+    <div class="options">
+      ${Object.entries(COPY_AS).map(([name, text]) => {
+        const click = (event) => {
+          event.target.closest("details").open = false;
+          copy(text(message));
+        };
+        return html`<p class="choice"><button type="button" @click=${click}>${name}</button></p>`;
+      })}
+    </div>
+  </details>`;
 
 const tool = (name, title, click) =>
   html`<button id=${name} class="plain" title=${title} @click=${click}>${name}</button>`;
@@ -153,8 +195,8 @@ function pane(message) {
   }
 }
 
-function pick(value, path) {
-  picked = { value, path };
+function pick(value, path, exact) {
+  picked = { value, path, exact };
   draw();
 }
 

@@ -2,7 +2,7 @@
 
 import { clock, localize } from "../../core/clock.js";
 import { element } from "../../core/dom.js";
-import { STATUS_LABELS, duration, number } from "../../core/format.js";
+import { STATUS_LABELS, duration, number, visible } from "../../core/format.js";
 import { address } from "../../core/state.js";
 import { addCells, columnCount } from "./columns.js";
 
@@ -15,7 +15,7 @@ export function makeRow(message) {
   };
   row.dataset.seq = message.seq;
   row.querySelector("time").dateTime = message.time;
-  fill(".text .ellipsis", message.preview || "(empty)");
+  fill(".text .ellipsis", visible(message.preview) || "(empty)");
   fill(".conflict", message.conflict_of ? "≠ conflict" : "");
   fill(".sequence", message.sequence === null ? "" : `#${message.sequence}`);
   fill(".type .ellipsis", message.type);

@@ -11,7 +11,7 @@ const form = document.getElementById("search");
 const box = document.getElementById("q");
 const problem = document.getElementById("search-problem");
 const filters = document.getElementById("filters");
-const menus = document.querySelectorAll(".menu");
+const menus = form.querySelectorAll(".menu");
 
 export const searchProblem = () => problem.textContent;
 

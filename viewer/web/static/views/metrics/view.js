@@ -14,7 +14,7 @@ const POLL_MS = 5000;
 const WINDOWS = { "5m": "5 minutes", "1h": "1 hour", "24h": "24 hours" };
 const iso = (seconds) => new Date(seconds * 1000).toISOString().replace(/\.\d+Z/, "Z");
 
-export function openMetrics(place) {
+export function open(place) {
   let stats = null;
   let problem = null;
   let charts = null;
