@@ -28,7 +28,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run samples test chaos bench bench-pipeline bench-viewer test-containers lint types format readme vendor lock sbom localstack clean distclean
+.PHONY: help run samples test chaos attack bench bench-pipeline bench-viewer test-containers lint types format readme vendor lock sbom localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
@@ -49,6 +49,9 @@ test-containers: $(VENV)/dev.txt ## build the images and test the system in Dock
 
 chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## run the chaos tests at full size (10,000 messages each)
 	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/system/test_chaos.py $(PYTEST)
+
+attack: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## attack a running system (EMULATOR=localstack for LocalStack, REPORT=1 writes docs/attack.md)
+	$(BIN)/python -m tests.attack $(if $(REPORT),--report) $(ATTACKS)
 
 bench: bench-pipeline bench-viewer ## run both benchmarks; each writes its part of docs/benchmark.md
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+import zlib
 from pathlib import Path
 
 from consumer.handler import one_by_one
@@ -23,3 +24,10 @@ def refuse_poison(delivery: Delivery) -> None:
     """Fail on what is poison, until the file that MENDED names exists."""
     if delivery.message.preview.startswith("poison") and not Path(os.environ["MENDED"]).exists():
         raise ValueError(f"{delivery.message.preview} cannot be handled")
+
+
+@one_by_one
+def refuse_some_with_a_quotation(delivery: Delivery) -> None:
+    """Fail on a third of all messages, with an error that quotes body and attributes."""
+    if zlib.crc32(delivery.message.body.encode("utf-8", "replace")) % 3 == 0:
+        raise ValueError(f"cannot handle {delivery.message.body} with {dict(delivery.attributes)}")
