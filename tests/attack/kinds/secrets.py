@@ -47,7 +47,7 @@ def attack(system: System, tally: Tally) -> None:
             tally.require(not told, f"the log of the {service.process.name} tells {told} secrets")
         until = datetime.now(UTC).isoformat()
         for number, secret in enumerate(secrets):
-            leak = _leak(viewer, secret, until, thoroughly=number < system.size(20))
+            leak = _leak(chance, viewer, secret, until, thoroughly=number < system.size(20))
             tally.count("secrets searched for", "leaked" if leak else "refused", example=leak)
 
 
@@ -103,52 +103,43 @@ def _wait_until_known(system: System, secrets: list[str], queue_name: str) -> No
         time.sleep(0.3)
 
 
-def _searches(secret: str, *, thoroughly: bool) -> list[str]:
-    """Return searches that would find a message by its secret, or by a part of it."""
-    part = secret[: random.Random(secret).randint(6, 30)]
+def _searches(secret: str, length: int, *, thoroughly: bool) -> list[str]:
+    """Return searches that would find a message by its secret, or by so many characters of it."""
+    part = secret[:length]
     searches = [secret, f'"{secret}"', f"attr.token:{secret}", f'"{part}"', f"attr.token:{part}*"]
     if thoroughly:
-        fields = ("data.card", "card", "data.order.pin", "user.email", "data.card.n", "c\u0061rd")
+        fields = ("data.card", "card", "data.order.pin", "user.email", "data.card.n", "c\\u0061rd")
         searches += [f"{field}:{value}" for field in fields for value in (secret, f"{part}*")]
         searches += [part, f'copyof:"{secret}"', f"source:{part}*", f"id:{part}*", f"type:{secret}"]
-    return searches
+    return [*searches, *(f"-{q}" for q in searches)]
 
 
-def _leak(viewer: Service, secret: str, until: str, *, thoroughly: bool) -> str | None:
-    """Return the request that tells that a message has this secret; None if there is none."""
-    every = _counted(viewer, "", until)
-    for q in _searches(secret, thoroughly=thoroughly):
-        if _counted(viewer, q, until) not in (0, None):
-            return f"/api/messages/facets?q={q}"
-        if _counted(viewer, f"-{q}", until) not in (every, None):
-            return f"/api/messages/facets?q=-{q}"
-        if thoroughly:
-            for path in ("/api/messages", "/api/messages.ndjson", "/api/messages.csv", "/"):
-                if _finds(viewer, path, q):
-                    return f"{path}?q={q}"
+def _leak(chance: random.Random, viewer: Service, secret: str, until: str, *, thoroughly: bool) -> str | None:
+    """Return a request that is answered otherwise than one for a secret that nobody has; None if none is."""
+    length, nobodys = chance.randint(6, 30), f"zq{uuid.UUID(int=chance.getrandbits(128)).hex}"
+    pairs = zip(
+        _searches(secret, length, thoroughly=thoroughly),
+        _searches(nobodys, length, thoroughly=thoroughly),
+        strict=True,
+    )
+    paths = ("/api/messages", "/api/messages.ndjson", "/api/messages.csv", "/") if thoroughly else ()
+    for q, other in pairs:
+        for path in ("/api/messages/facets", *paths):
+            if _seen(viewer, path, q, until, secret) != _seen(viewer, path, other, until, nobodys):
+                return f"{path}?q={q}"
     return None
 
 
-def _counted(viewer: Service, q: str, until: str) -> int | None:
-    """Return how many messages this search finds; None if it is refused."""
-    answer = requests.get(
-        f"{viewer.url}/api/messages/facets", params={"q": q, "until": until}, timeout=ANSWER_SECONDS
-    )
-    return answer.json()["counted"] if answer.status_code == 200 else None
-
-
-def _finds(viewer: Service, path: str, q: str) -> bool:
-    """Tell whether a message is found there, by what that endpoint shows of any."""
-    answer = requests.get(viewer.url + path, params={"q": q}, timeout=ANSWER_SECONDS)
-    if answer.status_code != 200:
-        return False
-    match path:
-        case "/api/messages":
-            return bool(answer.json()["messages"])
-        case "/":
-            return 'data-seq="' in answer.text
-        case _:
-            return answer.text.count("\n") > (path == "/api/messages.csv")
+def _seen(viewer: Service, path: str, q: str, until: str, secret: str) -> tuple[int, object]:
+    """Return the status, and what tells how many messages were found."""
+    answer = requests.get(viewer.url + path, params={"q": q, "until": until}, timeout=ANSWER_SECONDS)
+    # What was typed is quoted in some answers.
+    text = answer.text.replace(secret, "")
+    if path == "/api/messages/facets" and answer.status_code == 200:
+        return answer.status_code, answer.json()["counted"]
+    if path == "/":  # which shows what came meanwhile, too
+        return answer.status_code, "data-seq=" in text
+    return answer.status_code, (text.count('"seq"'), text.count("\n"))
 
 
 def _everything(viewer: Service, most: int) -> Iterator[tuple[str, str]]:
