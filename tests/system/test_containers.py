@@ -290,6 +290,25 @@ def test_postgres_is_not_root_and_cannot_write_outside_its_volume(system: System
     assert "Read-only file system" in container.exec("sh", "-c", "touch /etc/x 2>&1", check=False)
 
 
+def test_the_role_of_the_services_owns_its_schema_and_nothing_else(system: System) -> None:
+    container = system.container("postgres")
+    owned = "SELECT string_agg(nspname, ',') FROM pg_namespace WHERE nspowner = 'fanout'::regrole"
+    rights = "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = 'fanout'"
+
+    for question, answer in ((owned, "fanout_store"), (rights, "f")):
+        assert container.exec("psql", "-U", "postgres", "-d", "fanout", "-Atc", question) == answer
+
+
+def test_the_composed_viewer_takes_writes_under_its_own_names_only(system: System) -> None:
+    url = f"http://127.0.0.1:{system.environment['VIEWER_PORT']}/api/messages"
+
+    assert requests.post(url, json={"text": "hi"}, timeout=10).status_code == 202
+    refused = requests.post(url, json={"text": "hi"}, headers={"Host": "evil.example"}, timeout=10)
+    assert refused.status_code == 421
+    status, answer = system.container("consumer").curl("http://viewer:5000/api/messages?limit=1")
+    assert (status, len(answer["messages"])) == (200, 1)
+
+
 def test_every_log_line_is_json_and_tells_the_way_of_a_message_and_the_probes(system: System) -> None:
     said = {service: set(system.container(service).said()) for service in SERVICES}
 
