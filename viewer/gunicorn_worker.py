@@ -8,6 +8,7 @@ Receiving a request and sending its answer have deadlines.
 
 import json
 import logging
+import os
 import ssl
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import gevent
 from gevent import socket
 from gevent.lock import Semaphore
+from gevent.monkey import get_original
 from gunicorn.http import errors
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 # Of connections that have sent no whole head of a request yet, or none since the last answer.
 MAX_WAITING = 500
 MAX_PROBES = 100
-MAX_STARTS = 20  # requests that are begun before others get a turn: thousands may arrive at once
+# Requests begun before others get a turn, as thousands may arrive at once: of all clients, and of one.
+MAX_STARTS = 20
+MAX_STARTS_PER_CLIENT = 10
 HANDSHAKE_SECONDS = 5
 BODY_SECONDS = 20
 # For each piece of an answer: a client that does not read is not waited for.
@@ -50,6 +54,7 @@ STATUSES: dict[type[BaseException], int] = {
 }
 
 Result = TypeVar("Result")
+_Socket = get_original("socket", "socket")
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("access")
 
@@ -68,6 +73,7 @@ class Worker(GeventWorker):
         self._probes = 0
         self._bodies = Bodies()
         self._starts = Semaphore(MAX_STARTS)
+        self._starts_of: dict[str, Semaphore] = {}  # by the client's address, while it has requests in hand
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection until it is closed."""
@@ -94,7 +100,7 @@ class Worker(GeventWorker):
         self._count(client, 1, is_probe=is_probe)
         try:
             if not is_probe:
-                self._take_turn()
+                self._take_turn(client)
             return bool(super().handle_request(listener_name, req, sock, addr))
         except TimeoutError:
             log.info("client does not read", extra={"client": client, "path": req.path[:200]})
@@ -119,10 +125,13 @@ class Worker(GeventWorker):
             access_log.warning("malformed request %d", status, extra={"client": addr[0], "reason": reason})
             _send_problem(client, status, reason)
 
-    def _take_turn(self) -> None:
+    def _take_turn(self, client: str) -> None:
         """Wait while many others begin. A probe does not, so it is behind few of them."""
-        self._starts.acquire()
-        gevent.get_hub().loop.run_callback(self._starts.release)
+        own = self._starts_of.setdefault(client, Semaphore(MAX_STARTS_PER_CLIENT))
+        for turns in (own, self._starts):
+            turns.acquire()
+        for turns in (own, self._starts):
+            gevent.get_hub().loop.run_callback(turns.release)
 
     def _wait(self, client: Any) -> None:
         self._waiting[client] = None
@@ -145,6 +154,7 @@ class Worker(GeventWorker):
         self._in_hand[client] += step
         if not self._in_hand[client]:
             del self._in_hand[client]
+            self._starts_of.pop(client, None)
 
     def _refuse(self, sock: Any, req: Any, why: str) -> None:
         access_log.info("%s %s 503", req.method, req.path[:200], extra={"reason": why})
@@ -284,7 +294,9 @@ def ssl_context(_config: Any, default_factory: Callable[[], ssl.SSLContext]) -> 
 def _hang_up(sock: Any) -> None:
     """Let whoever waits for data on this connection find its end."""
     try:
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        # gevent's own socket would raise an error where it is waited for.
+        with _Socket(fileno=os.dup(sock.fileno())) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
     except OSError:
         log.debug("closed already")
 

@@ -107,6 +107,7 @@ def test_health_is_answered_when_every_connection_is_taken(viewer: Service) -> N
         assert b"Retry-After: 5" in refused
         with answered_soon(viewer), answered_soon(viewer, "/health?probe=readiness"):
             pass
+    assert "Traceback" not in viewer.log()
     # They are gone, and others are served again.
     wait_for(lambda: viewer.get("/api/messages").status_code == 200)
 
