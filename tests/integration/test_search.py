@@ -130,7 +130,7 @@ def test_a_search_finds(filled: Store, search: str, expected: list[int]) -> None
     [
         ("after:tomorrow", "after:tomorrow"),
         ("larger:big", "larger:big"),
-        ("status:fine", "status:fine is not known; these are: dead, failed, duplicate, retried, conflict"),
+        ("status:fine", "status:fine is not known; these are: dead, failed, lost, duplicate, retried, "),
         ("status:", "status: needs a value, e.g. status:dead"),
         ("type:", "type: needs a value, e.g. type:shop.order"),
         ("larger:", "larger: needs a value, e.g. larger:1k"),
