@@ -26,25 +26,28 @@ FOLDED = "\u00df\u0130\u0149\u017f\u01f0\u1e96-\u1e9a\u1e9e\u212a\ufb00-\ufb06"
 BOUNDARY: LiteralString = (
     r"[\u0001-\u002f\u003a-\u005e\u0060\u007b-\u007f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"
 )
+# Words are looked for in the data and the identity, never in attributes.
+OF_DATA = sql.SQL(r"term !~ '^(attr\.|copyof=)'")
 
 
 def visible_word(term: sql.Composable, word: str, mask: Mask, *, prefix: bool) -> sql.Composable:
     """Return the condition that this word of a message is visible; `term` is the one that it has the word."""
     end = "" if prefix else f"({BOUNDARY}|$)"
-    within = sql.SQL("term ~ {}").format(sql.Literal(f"{BOUNDARY}{word}{end}"))
-    return sql.SQL("({} AND ({} OR {}))").format(term, _plain(mask), _in_a_field(_of_data(within), mask))
+    whole = sql.SQL("term ~ {}").format(sql.Literal(f"{BOUNDARY}{word}{end}"))
+    found = _in_a_field(_contains(word), sql.SQL("{} AND {}").format(whole, OF_DATA), mask)
+    return sql.SQL("({} AND ({} OR {}))").format(term, _plain(mask), found)
 
 
 def visible_text(text: str, anywhere: sql.Composable, mask: Mask) -> sql.Composable:
     """Return the condition that this text is visible; `anywhere` is the one that the body contains it."""
-    within = sql.SQL("strpos(term, {}) > 0").format(sql.Literal(text.casefold()))
-    return sql.SQL("(({} AND {}) OR {})").format(_plain(mask), anywhere, _in_a_field(_of_data(within), mask))
+    found = _in_a_field(_contains(text.casefold()), OF_DATA, mask)
+    return sql.SQL("(({} AND {}) OR {})").format(_plain(mask), anywhere, found)
 
 
 def visible_field(term: sql.Composable, name: str, text: str, mask: Mask, *, prefix: bool) -> sql.Composable:
     """Return the condition that a field is visible: `text` is its term, `term` the one that it is there."""
     same: LiteralString = "starts_with(term, {})" if prefix else "term = {}"
-    found = _in_a_field(sql.SQL(same).format(sql.Literal(text)), mask)
+    found = _in_a_field(sql.SQL(same).format(sql.Literal(text)), sql.SQL("true"), mask)
     if name.startswith("data."):  # the body says nothing of attributes
         found = sql.SQL("({} OR {})").format(_plain(mask), found)
     return sql.SQL("({} AND {})").format(term, found)
@@ -59,13 +62,12 @@ def _plain(mask: Mask) -> sql.Composable:
     return plain.format(sql.Literal(rf"\\|[{FOLDED}]|{names}"), sql.Literal(ENCODING))
 
 
-def _of_data(condition: sql.Composable) -> sql.Composable:
-    """Words are looked for in the data and the identity, never in attributes."""
-    return sql.SQL(r"term !~ '^(attr\.|copyof=)' AND {}").format(condition)
+def _contains(text: str) -> sql.Composable:
+    return sql.SQL("strpos(term, {}) > 0").format(sql.Literal(text))
 
 
-def _in_a_field(condition: sql.Composable, mask: Mask) -> sql.Composable:
-    """Return the condition that it holds for the term of a visible field."""
+def _in_a_field(likely: sql.Composable, condition: sql.Composable, mask: Mask) -> sql.Composable:
+    """Return the condition that both hold for the term of a visible field; `likely` is cheap, and first."""
     names = "|".join(map(re.escape, mask.names))
     tails = "|".join(re.escape(field.partition(".")[2]) for field in mask.fields)
     # What Mask masks, and more: the field and what is below it, wherever its path ends like this; texts that
@@ -74,8 +76,16 @@ def _in_a_field(condition: sql.Composable, mask: Mask) -> sql.Composable:
         rf"\\|\.({tails})[.=]|\.{BYTES}[.=]"
         rf"|=(.*[^a-z0-9_])?({names}).*[:=>]|=[^a-z0-9]*[\[{{\"].*({names})"
     )
+    # PostgreSQL keeps no other order than that of CASE.
     return sql.SQL(
         """EXISTS (
             SELECT FROM unnest(tsvector_to_array(m.terms)) AS field (term)
-            WHERE strpos(term, '=') > 0 AND length(term) < {longest} AND term !~ {hidden} AND {condition})"""
-    ).format(longest=sql.Literal(MAX_TERM_LENGTH), hidden=sql.Literal(hidden), condition=condition)
+            WHERE CASE WHEN {likely} THEN strpos(term, '=') > 0 AND length(term) < {longest}
+                                          AND {condition} AND term !~ {hidden}
+                       ELSE false END)"""
+    ).format(
+        likely=likely,
+        longest=sql.Literal(MAX_TERM_LENGTH),
+        condition=condition,
+        hidden=sql.Literal(hidden),
+    )
