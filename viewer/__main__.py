@@ -16,7 +16,7 @@ from gunicorn.app.base import BaseApplication
 
 from pipeline.logs import set_up_logging
 from pipeline.settings import load_settings
-from viewer.gunicorn_worker import MAX_PROBES, MAX_WAITING, ssl_context
+from viewer.server.worker import MAX_PROBES, MAX_WAITING, ssl_context
 from viewer.settings import ViewerSettings
 
 AWS_TIMEOUT_SECONDS = 5
@@ -39,7 +39,7 @@ class Viewer(BaseApplication):
         """Set the options of gunicorn."""
         options = {
             "bind": f"{self._settings.host}:{self._settings.port}",
-            "worker_class": "viewer.gunicorn_worker.Worker",
+            "worker_class": "viewer.server.worker.Worker",
             "workers": 1,
             "worker_connections": self._settings.max_connections,
             "graceful_timeout": 3,
@@ -48,7 +48,7 @@ class Viewer(BaseApplication):
             # Otherwise a client on this machine could set SCRIPT_NAME.
             "forwarder_headers": "",
             "post_worker_init": self._set_up_worker,
-            "logger_class": "viewer.gunicorn_logging.GunicornLogger",
+            "logger_class": "viewer.server.gunicorn_logging.GunicornLogger",
             "control_socket_disable": True,
             "forwarded_allow_ips": ",".join(self._settings.trusted_proxies),
         }

@@ -15,6 +15,8 @@ from pipeline.store.dead_letters import FailureReader
 from pipeline.store.faults import FaultShare
 from pipeline.store.reader import Reader
 from pipeline.store.searches import RETRY_SECONDS, SearchFailed
+from viewer.access.guard import guard
+from viewer.access.proxies import serve_behind_proxies
 from viewer.api.dead_letters import dead_letters_blueprint
 from viewer.api.docs import DESCRIPTION, docs_blueprint
 from viewer.api.export import export_blueprint
@@ -25,18 +27,16 @@ from viewer.api.messages import latest_blueprint, messages_blueprint
 from viewer.api.status import status_blueprint
 from viewer.api.stream import stream_blueprint
 from viewer.api.views import Views
-from viewer.auth import guard
 from viewer.aws.queue_inspection import Queues
 from viewer.aws.reconciliation import Reconciler
 from viewer.aws.redrive import DeadLetterQueue
-from viewer.compression import FILES, compress
 from viewer.live.hub import Hub
 from viewer.live.samples import Samples
 from viewer.live.tail import Tail
 from viewer.pages import add_pages
-from viewer.proxies import serve_behind_proxies
+from viewer.server.compression import FILES, compress
+from viewer.server.unsent import bound_unsent
 from viewer.settings import ViewerSettings
-from viewer.unsent import bound_unsent
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -30,7 +30,7 @@ from tests.support.services import Service, Viewed
 from tests.support.stores import Store
 from tests.support.waiting import wait_for
 from viewer.api.export import MAX_EXPORTS_PER_CLIENT
-from viewer.gunicorn_worker import MAX_LARGE_BODIES, MAX_WAITING
+from viewer.server.worker import MAX_LARGE_BODIES, MAX_WAITING
 
 Start = Callable[..., Service]
 SOON = 1.0  # seconds

@@ -14,7 +14,7 @@ from tests.support.examples import arrival
 from tests.support.ports import closed_port
 from tests.support.services import Service
 from tests.support.stores import Store
-from viewer import sessions
+from viewer.access import sessions
 
 OpenViewer = Callable[..., FlaskClient]
 TOKEN = "a token of some length"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pipeline.logs import MAX_VALUE_LENGTH, set_up_logging
 from pipeline.redaction import MASK
 from pipeline.settings import RedactionSettings
-from viewer.gunicorn_logging import GunicornLogger
+from viewer.server.gunicorn_logging import GunicornLogger
 
 log = logging.getLogger("test")
 FORMATS = ["json", "text"]

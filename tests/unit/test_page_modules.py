@@ -128,7 +128,7 @@ def test_each_vendored_library_has_its_version_and_its_licence() -> None:
 
 
 def test_no_text_of_a_template_looks_like_a_comment_which_is_not_sent() -> None:
-    """See viewer/compression.py."""
+    """See viewer/server/compression.py."""
     ours = [path for path in STATIC.rglob("*.js") if not is_vendored(path)]
     templates = [text for path in ours for text in re.findall(r"`[^`]*`", path.read_text())]
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viewer.throttle import MAX_CLIENTS, Throttle
+from viewer.access.throttle import MAX_CLIENTS, Throttle
 
 
 class Clock:

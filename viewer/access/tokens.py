@@ -6,8 +6,8 @@ import math
 from flask import Response, request
 
 from pipeline.problems import Problem
-from viewer.proxies import PEER
-from viewer.throttle import Throttle
+from viewer.access.proxies import PEER
+from viewer.access.throttle import Throttle
 
 # What one address may get wrong: ten times at once, then ten times a minute.
 CLIENT_BURST, CLIENT_SECONDS = 10, 6.0

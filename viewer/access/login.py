@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from pipeline.problems import Problem
 from pipeline.retry import DATABASE_ERRORS, explain
-from viewer.sessions import SESSION_SECONDS, ForgedCookie, Sessions
-from viewer.tokens import TokenCheck, TooManyTries
+from viewer.access.sessions import SESSION_SECONDS, ForgedCookie, Sessions
+from viewer.access.tokens import TokenCheck, TooManyTries
 
 COOKIE = "fanout"
 # Without a token these lead to the login; everything else is refused.

@@ -5,9 +5,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from pipeline.problems import Problem
 from pipeline.store.connection import Database
-from viewer.hosts import may_name_the_viewer
-from viewer.login import PAGES, Login
-from viewer.sessions import Sessions
+from viewer.access.hosts import may_name_the_viewer
+from viewer.access.login import PAGES, Login
+from viewer.access.sessions import Sessions
 from viewer.settings import ViewerSettings
 
 # These need no token, and may be used with READ_ONLY.

@@ -1,0 +1,1 @@
+"""Who may do what: host names, the token, sessions, READ_ONLY, and trusted proxies."""

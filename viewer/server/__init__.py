@@ -1,0 +1,1 @@
+"""How requests are served: the gunicorn worker and its limits, its logs, compression."""
