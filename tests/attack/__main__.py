@@ -26,7 +26,7 @@ from tests.attack.kinds import (
 from tests.attack.system import System, open_system
 from tests.attack.tally import Tally
 from tests.attack.watch import Measures
-from tests.bench.report import where
+from tests.bench.report import where, write_section
 
 Attack = Callable[[System, Tally], None]
 
@@ -52,14 +52,17 @@ def main() -> int:
     """Run the attacks named by the arguments, or all."""
     arguments = _read_arguments()
     tally, measured = Tally(), {}
-    with open_system(os.environ.get("EMULATOR", "ministack"), arguments.share) as system:
+    emulator = os.environ.get("EMULATOR", "ministack")
+    with open_system(emulator, arguments.share) as system:
         for name, attack in ATTACKS.items():
             if name in (arguments.kinds or ATTACKS):
                 measured[name] = _run(name, attack, system, tally)
-    tables = [report.inputs(tally), report.services(measured)]
-    print("\n" + "\n\n".join(tables))
+    tables = f"{report.inputs(tally)}\n\n{report.services(measured)}"
     if arguments.report:
-        report.write(tables, where())
+        name = {"ministack": "MiniStack", "localstack": "LocalStack"}[emulator]
+        write_section(f"On {name}", f"Measured {where(name)}.\n\n{tables}", "attack.md")
+    else:
+        print(f"\n{tables}")
     for violation in tally.violations:
         print(f"violated: {violation}")
     print("every rule held" if not tally.violations else f"{len(tally.violations)} violations")

@@ -1,26 +1,10 @@
 """How an attack ends: tables of what became of the inputs, and of memory and answers meanwhile."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 from tests.attack.tally import OUTCOMES, Tally
 from tests.attack.watch import Measures
 from tests.bench.report import markdown
-
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "attack.md"
-MEANINGS = {
-    "stored": "in the store",
-    "dead": "a dead letter with its reason",
-    "conflict": "kept beside the message of the same identity",
-    "served": "answered, and nothing wrong with it",
-    "refused": "4xx, or refused by SQS",
-    "busy": "429 or 503: try again later",
-    "closed": "the connection was closed without an answer",
-    "5xx": "a failure of the server",
-    "lost": "gone without a trace",
-    "leaked": "let through a door, or a masked value that could be learned",
-    "forged": "a log line that was forged or broken",
-}
 
 
 def inputs(tally: Tally) -> str:
@@ -35,45 +19,29 @@ def inputs(tally: Tally) -> str:
 
 
 def services(measured: Mapping[str, Mapping[str, Measures]]) -> str:
-    """Return the table of memory (MiB) and the slowest answers (s) of each service during each attack."""
-    rows: list[Sequence[str]] = [
-        [
-            attack,
-            service,
-            *(f"{value:.0f}" for value in (one.memory_before, one.memory_highest, one.memory_after)),
-            f"{one.slowest_health:.2f}",
-            f"{one.slowest_page:.2f}" if one.slowest_page else "",
-        ]
-        for attack, services in measured.items()
-        for service, one in services.items()
-        if service != "producer"
-    ]
-    heads = "attack | service | MiB before | highest | after | slowest /health (s) | slowest list (s)"
+    """Return the table of memory and the slowest answers of all viewers and consumers during each attack."""
+    rows = []
+    for attack, services in measured.items():
+        viewers, consumers = (
+            [one for service, one in services.items() if kind in service] for kind in ("viewer", "consumer")
+        )
+        everybody = [*viewers, *consumers]
+        rows.append(
+            [
+                attack,
+                _memory(viewers),
+                _memory(consumers),
+                f"{max(one.slowest_health for one in everybody):.2f}",
+                f"{max(one.slowest_page for one in viewers):.2f}",
+            ]
+        )
+    heads = "attack | viewer (MiB) | consumer (MiB) | slowest /health (s) | slowest list (s)"
     return markdown(heads, rows)
 
 
-def write(tables: Sequence[str], where: str) -> None:
-    """Write docs/attack.md."""
-    meanings = "\n".join(f"- **{name}**: {meaning}" for name, meaning in MEANINGS.items())
-    text = f"""# Attack
-
-`make attack` runs a collection of attacks against a running system, and fails if one of them succeeded.
-`EMULATOR=localstack make attack` does it on LocalStack, `REPORT=1 make attack` writes this page. A small
-share of every attack runs in `make test`.
-
-Measured {where}.
-
-## Inputs
-
-{tables[0]}
-
-{meanings}
-
-## Services
-
-Memory is the proportional set size of all processes of a service, which is what the limit of a pod counts.
-The list is what an innocent reader asks for meanwhile.
-
-{tables[1]}
-"""
-    DOCUMENT.write_text(text)
+def _memory(services: list[Measures]) -> str:
+    """Return before, highest and after of the one that used most."""
+    most = max(services, key=lambda one: one.memory_highest)
+    return " / ".join(
+        f"{value:.0f}" for value in (most.memory_before, most.memory_highest, most.memory_after)
+    )

@@ -41,13 +41,13 @@ def markdown(heads: str, rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def where() -> str:
+def where(emulator: str = "LocalStack 4.14.0") -> str:
     """Return which commit was measured, and on what."""
     git = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     return (
         f"at {commit or 'no commit'}, on {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, LocalStack 4.14.0 and PostgreSQL on the same machine, "
+        f"Python {platform.python_version()}, {emulator} and PostgreSQL on the same machine, "
         f"CPU steal time {stolen_share():.0%}"
     )
 
@@ -59,9 +59,9 @@ def stolen_share() -> float:
     return stolen / sum(passed)
 
 
-def write_section(title: str, text: str) -> None:
-    """Put this section into docs/benchmark.md, in place of the one of the same title."""
-    file = ROOT / "docs" / "benchmark.md"
+def write_section(title: str, text: str, document: str = "benchmark.md") -> None:
+    """Put this section into a document of docs/, in place of the one of the same title."""
+    file = ROOT / "docs" / document
     head, *sections = re.split(r"^## ", file.read_text(), flags=re.MULTILINE)
     kept = {section.partition("\n")[0]: section for section in sections}
     kept[title] = f"{title}\n\n{text}\n\n"

@@ -27,7 +27,7 @@ ANSWER_SECONDS = 30
 def attack(system: System, tally: Tally) -> None:
     """Send messages with secrets; no byte that leaves the viewer contains one, and no search finds one."""
     chance = random.Random(SEED)
-    secrets = [f"zq{uuid.UUID(int=chance.getrandbits(128)).hex}" for _ in range(system.size(150, 12))]
+    secrets = [f"zq{uuid.UUID(int=chance.getrandbits(128)).hex}" for _ in range(system.size(100, 12))]
     queue = system.new_queue()
     with (
         system.another("viewer", "masking viewer", REDACT=REDACT, **queue) as viewer,
@@ -47,7 +47,7 @@ def attack(system: System, tally: Tally) -> None:
             tally.require(not told, f"the log of the {service.process.name} tells {told} secrets")
         until = datetime.now(UTC).isoformat()
         for number, secret in enumerate(secrets):
-            leak = _leak(chance, viewer, secret, until, thoroughly=number < system.size(20))
+            leak = _leak(chance, viewer, secret, until, thoroughly=number < system.size(10))
             tally.count("secrets searched for", "leaked" if leak else "refused", example=leak)
 
 
