@@ -9,16 +9,16 @@ import base64
 import binascii
 import hashlib
 import json
-import math
 import re
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from pipeline.formats import parse_time, recognise
+from pipeline.json_text import read_json, to_json
 
 GREETING = "fanout.greeting"
 TEXT = "fanout.text"
@@ -36,10 +36,6 @@ COPY_OF = "fanoutcopyof"
 
 PREVIEW_LENGTH = 200
 MAX_BIGINT = 2**63 - 1
-# What nests deeper is read as text: no two parsers agree on how deep JSON may be, and Python's limit depends
-# on its version and on who calls it.
-MAX_DEPTH = 200
-MAX_DIGITS = 4300  # a longer integer is read as text ("Integer string conversion length limitation", Python)
 # SNS tries to deliver to a queue for so long ("Amazon SNS message delivery retries").
 SNS_RETRY_PERIOD = timedelta(days=23)
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
@@ -234,24 +230,6 @@ def can_carry_original_id(body: str, attributes: Collection[str]) -> bool:
     return len(others) < MAX_ATTRIBUTES and len(body) <= MAX_LENGTH_WITH_ORIGINAL_ID
 
 
-def read_json(text: str) -> Any:
-    """Return the value of a JSON text, or None if it is not JSON.
-
-    What every JSON parser can read of it: arrays and objects more than MAX_DEPTH levels deep, integers longer
-    than MAX_DIGITS and floats beyond the range of a double become their text.
-    """
-    try:
-        return _DECODER.decode(_flatten(text))
-    except ValueError:
-        return None
-
-
-def to_json(value: Any) -> str:
-    """Return compact JSON, without escapes if it can be encoded in UTF-8."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text if _is_utf8(text) else json.dumps(value, separators=(",", ":"))
-
-
 def storable(text: str) -> str:
     r"""Return the text in a form that PostgreSQL can hold: NUL and lone surrogates become \u0000, \ud800."""
     if text.isascii() and "\x00" not in text:  # the common case of what is called for every word
@@ -427,67 +405,3 @@ def _taken_by_sns(timestamp: Any, taken_by_sqs: datetime) -> datetime:
     time = parse_time(timestamp)
     is_credible = time is not None and taken_by_sqs - SNS_RETRY_PERIOD <= time <= taken_by_sqs
     return time if time is not None and is_credible else taken_by_sqs
-
-
-# ---- JSON
-
-# Brackets; arrays and objects without others in them, as a whole; and strings, so that brackets in them do
-# not count. A string need not end, and nothing backtracks, so that no text is read again and again.
-_STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
-_NESTING = re.compile(rf'[\[{{](?:[^\[\]{{}}"]++|{_STRING})*+[\]}}]|[\[\]{{}}]|{_STRING}', re.DOTALL)
-
-
-def _flatten(text: str) -> str:
-    """Return JSON in which what nests too deep is a string that holds its text. Raises ValueError."""
-    if text.count("[") + text.count("{") <= MAX_DEPTH:  # nearly always
-        return text
-    parts, end = [], 0
-    for begin, stop in _too_deep(text):
-        parts += [text[end:begin], json.dumps(text[begin:stop])]
-        end = stop
-    return "".join([*parts, text[end:]])
-
-
-def _too_deep(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where arrays and objects below the deepest level begin and end."""
-    depth, begin = 0, 0
-    for token in _NESTING.finditer(text):
-        start, end = token.span()
-        sign = text[start]
-        if sign in "[{" and end - start > 1:
-            if depth == MAX_DEPTH:
-                yield start, end
-        elif sign in "[{":
-            depth += 1
-            if depth == MAX_DEPTH + 1:
-                begin = start
-        elif sign in "]}":
-            depth -= 1
-            if depth == MAX_DEPTH:
-                yield begin, end
-    if depth > MAX_DEPTH:
-        raise ValueError("the end is missing")
-
-
-def _read_integer(text: str) -> int | str:
-    return int(text) if len(text) <= MAX_DIGITS else text
-
-
-def _read_float(text: str) -> float | str:
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_int=_read_integer, parse_float=_read_float, parse_constant=_refuse_constant)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

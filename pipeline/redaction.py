@@ -15,7 +15,8 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.message import COPY_OF, NO_ATTRIBUTES, is_event, to_json
+from pipeline.json_text import to_json
+from pipeline.message import COPY_OF, NO_ATTRIBUTES, is_event
 
 MASK = "•••"
 

@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from pipeline.message import MAX_DEPTH, ORIGINAL_ID, new_message
+from pipeline.json_text import MAX_DEPTH
+from pipeline.message import ORIGINAL_ID, new_message
 
 Attributes = Mapping[str, Mapping[str, Any]]
 

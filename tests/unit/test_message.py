@@ -9,10 +9,10 @@ from time import process_time
 
 import pytest
 
+from pipeline.json_text import MAX_DEPTH, read_json
 from pipeline.message import (
     BATCH,
     GREETING,
-    MAX_DEPTH,
     NO_ATTRIBUTES,
     TEXT,
     Message,
@@ -21,7 +21,6 @@ from pipeline.message import (
     message_from_body,
     message_from_event,
     new_message,
-    read_json,
     read_stored,
 )
 

@@ -25,6 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pipeline.aws import OWN_ATTRIBUTES, Topic
+from pipeline.json_text import read_json, to_json
 from pipeline.message import (
     COPY_OF,
     ORIGINAL_ID,
@@ -33,8 +34,6 @@ from pipeline.message import (
     is_event,
     message_from_event,
     new_message,
-    read_json,
-    to_json,
 )
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
