@@ -87,23 +87,26 @@ def _run(name: str, attack: Attack, system: System, tally: Tally) -> dict[str, M
     except Exception as error:  # noqa: BLE001 - the other attacks are still wanted
         tally.require(False, f"{name} broke off: {type(error).__name__}: {error}")
     measures = system.watch.measures()
+    # The producer is not attacked: what it takes is the delay of a busy machine.
+    delay = measures.pop("producer").slowest_health
     for service, one in measures.items():
-        _judge(f"{name}: {service}", one, tally)
+        _judge(f"{name}: {service}", one, delay, tally)
     print(f"  {time.monotonic() - began:.0f} s, {len(tally.violations)} violations so far", flush=True)
     return measures
 
 
-def _judge(what: str, measures: Measures, tally: Tally) -> None:
+def _judge(what: str, measures: Measures, delay: float, tally: Tally) -> None:
     limit = MAX_MEMORY_MIB["viewer" if "viewer" in what.partition(":")[2] else "consumer"]
     tally.require(
         measures.memory_highest <= limit, f"{what} used {measures.memory_highest:.0f} MiB, more than {limit}"
     )
     tally.require(
-        measures.slowest_health <= MAX_HEALTH_SECONDS and not measures.failed_health,
-        f"{what} took {measures.slowest_health:.2f} s for /health and failed {measures.failed_health} times",
+        measures.slowest_health <= MAX_HEALTH_SECONDS + delay and not measures.failed_health,
+        f"{what} took {measures.slowest_health:.2f} s for /health and failed {measures.failed_health} times"
+        f" (the producer, which is not attacked: {delay:.2f} s)",
     )
     tally.require(
-        measures.slowest_page <= MAX_PAGE_SECONDS and not measures.failed_page,
+        measures.slowest_page <= MAX_PAGE_SECONDS + delay and not measures.failed_page,
         f"{what} took {measures.slowest_page:.2f} s for the list and failed {measures.failed_page} times",
     )
 

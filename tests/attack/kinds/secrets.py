@@ -50,7 +50,7 @@ def attack(system: System, tally: Tally) -> None:
         # Only among these messages: reading all texts again and again is another attack.
         period = {"since": began.isoformat(), "until": datetime.now(UTC).isoformat()}
         for number, secret in enumerate(secrets):
-            leak = _leak(chance, viewer, secret, period, thoroughly=number < system.size(10))
+            leak = _leak(chance, viewer, secret, period, thoroughly=number < system.size(5))
             tally.count("secrets searched for", "leaked" if leak else "refused", example=leak)
 
 
