@@ -1,6 +1,9 @@
 """The whole at a glance: what runs, what waits, how fast, what died; looking changes nothing."""
 
 import json
+import socket
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +12,7 @@ import boto3
 import pytest
 from flask.testing import FlaskClient
 
+from local.emulators import aws_environment
 from tests.support.dead_letters import die
 from tests.support.emulators import Names
 from tests.support.examples import arrival
@@ -56,7 +60,7 @@ def test_a_topic_is_told_with_its_state_and_what_is_wrong_with_it(
     )
 
     assert there == {"name": ministack.topic, "state": "up", "reason": None}
-    assert missing["state"] == "unknown"
+    assert missing["state"] == "missing"
     assert missing["reason"] == "SNS topic no-such-topic does not exist"
 
 
@@ -112,6 +116,49 @@ def test_an_overview_without_aws_says_what_is_unknown(open_viewer: OpenViewer, s
     assert "Could not connect" in overview["topic"]["reason"]
     assert overview["dead_letter_queue"] is None
     assert viewer.get("/api/waiting").status_code == 503
+
+
+def test_a_queue_that_does_not_exist_is_told_from_one_that_does_not_answer(
+    open_viewer: OpenViewer, store: Store, ministack: Names
+) -> None:
+    overview = json_of(open_viewer(store, ministack.topic, queue_name="no-such-queue"), "/api/pipeline")
+
+    assert overview["topic"]["state"] == "up"
+    assert overview["queue"]["state"] == "missing"
+    assert overview["queue"]["reason"] == "SQS queue no-such-queue does not exist"
+
+
+def test_an_emulator_that_is_frozen_is_named_and_costs_no_time(
+    open_viewer: OpenViewer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as frozen:  # accepts connections, and never answers
+        for name, value in aws_environment(frozen.getsockname()[1]).items():
+            monkeypatch.setenv(name, value)
+        viewer = open_viewer(store, "broadcasts")
+        begin = time.monotonic()
+
+        overview = json_of(viewer, "/api/pipeline")
+
+        assert time.monotonic() - begin < 5
+        assert (overview["queue"]["state"], overview["topic"]["state"]) == ("unknown", "unknown")
+        assert "no answer within 2 s" in overview["queue"]["reason"]
+        assert viewer.get("/api/waiting").status_code == 503
+
+
+def test_a_database_that_is_frozen_is_named_and_costs_no_time(
+    open_viewer: OpenViewer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thawed = threading.Event()
+    monkeypatch.setattr(Samples, "figures", lambda _: thawed.wait(20))
+    viewer = open_viewer(store)
+    begin = time.monotonic()
+
+    answer = viewer.get("/api/pipeline")
+
+    thawed.set()
+    assert time.monotonic() - begin < 4
+    assert answer.status_code == 503
+    assert (answer.json or {})["detail"].startswith("the database does not answer")
 
 
 def test_figures_are_of_what_is_stored(open_viewer: OpenViewer, store: Store) -> None:

@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
+from botocore.exceptions import ClientError
 from pydantic import ConfigDict, Field
 
-from pipeline.aws import Topic
+from pipeline.aws import Topic, TopicNotFound
 from pipeline.health import Health
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
 from pipeline.store.faults import FaultShare
-from pipeline.ttl_cache import TtlCache
 from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint
 from viewer.api.checks import Parameters
@@ -23,10 +23,15 @@ from viewer.api.views import Views
 from viewer.aws.fetching import FetchError, fetch_json
 from viewer.aws.queue_inspection import CannotLook, Depth, Queues
 from viewer.live.samples import Figures, Sample, Samples
+from viewer.timely import NoAnswer, Timely
 
 # However many pages ask, each figure is read once in this time.
-FRESH_SECONDS = 2.0
-PEER_TIMEOUT_SECONDS = 2.0
+FRESH_SECONDS = 1.0
+# A page is told within five seconds what does not answer.
+DEADLINE_SECONDS = 2.0
+READINESS_SECONDS = 1.2
+LIVENESS_SECONDS = 0.6
+MISSING_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 # What can be asked for: its length, and the width of one point.
 WINDOWS = {
@@ -55,7 +60,10 @@ class TopicState:
     """The state of the topic."""
 
     name: str
-    state: Literal["up", "unknown"]
+    state: Annotated[
+        Literal["up", "unknown", "missing"],
+        Field(description="unknown: SNS did not say; missing: there is none"),
+    ]
     reason: str | None
 
 
@@ -76,7 +84,9 @@ class UnknownQueue:
     """A queue that SQS does not answer for."""
 
     name: str
-    state: Literal["unknown"]
+    state: Annotated[
+        Literal["unknown", "missing"], Field(description="unknown: SQS did not say; missing: there is none")
+    ]
     reason: str
 
 
@@ -142,24 +152,44 @@ def status_blueprint(
     `peers` are the addresses of the other services by their names.
     """
     blueprint = ApiBlueprint("status", __name__, about="The pipeline at a glance", prefix="/api")
-    figures = TtlCache(samples.figures, FRESH_SECONDS)
-    stages = TtlCache(lambda: _stages(topic, queues), FRESH_SECONDS)
-    states = TtlCache(lambda: _states(peers), FRESH_SECONDS)
-    fault_share = TtlCache(faults.read, FRESH_SECONDS)
+    figures = Timely(samples.figures, FRESH_SECONDS, DEADLINE_SECONDS)
+    topic_state = Timely(lambda: _topic(topic), FRESH_SECONDS, DEADLINE_SECONDS)
+    queue_states = Timely(lambda: _queues(queues), FRESH_SECONDS, DEADLINE_SECONDS)
+    states = Timely(lambda: _states(peers), FRESH_SECONDS, DEADLINE_SECONDS + 1)
+    fault_share = Timely(faults.read, FRESH_SECONDS, DEADLINE_SECONDS)
+
+    def stages() -> AwsStages:
+        try:
+            queue, dead = queue_states()
+        except NoAnswer as error:
+            queue, dead = UnknownQueue(queues.name, "unknown", f"SQS gave {error}"), None
+        try:
+            return AwsStages(topic_state(), queue, dead)
+        except NoAnswer as error:
+            return AwsStages(TopicState(topic.name, "unknown", f"SNS gave {error}"), queue, dead)
+
+    looked_at = Timely(lambda: _look(queues, views), FRESH_SECONDS, DEADLINE_SECONDS)
 
     @blueprint.get("/pipeline")
     def pipeline() -> Pipeline:
         """See each stage of the pipeline.
 
-        The services, the topic, the queues and the store, as they were at most two seconds ago.
+        The services, the topic, the queues and the store, as they were a moment ago. What does not answer in
+        two seconds is unknown.
         """
-        aws, share = stages(), fault_share()
+        for one in (figures, fault_share, topic_state, queue_states, states):
+            one.start()  # all at once
+        try:
+            store, share = figures(), fault_share()
+        except NoAnswer as error:
+            raise Problem(503, f"the database does not answer: {error}") from None
+        aws = stages()
         return Pipeline(
             services={**states(), "viewer": _own_state(health)},
             topic=aws.topic,
             queue=aws.queue,
             dead_letter_queue=aws.dead_letter_queue,
-            store=figures(),
+            store=store,
             faults=None if share is None else Faults(share),
         )
 
@@ -173,7 +203,10 @@ def status_blueprint(
         seconds = width.total_seconds()
         begin = (datetime.now(UTC) - length).timestamp() // seconds * seconds
         since = datetime.fromtimestamp(begin, UTC)
-        return Stats(query.window, since, seconds, figures(), samples.read(since, width))
+        try:
+            return Stats(query.window, since, seconds, figures(), samples.read(since, width))
+        except NoAnswer as error:
+            raise Problem(503, f"the database does not answer: {error}") from None
 
     @blueprint.get("/waiting")
     def waiting() -> WaitingMessages:
@@ -182,29 +215,41 @@ def status_blueprint(
         Emulators show the messages; AWS only tells how many there are.
         """
         try:
-            queue, _ = queues.depths()
-            try:
-                found = queues.look(queue)
-            except (CannotLook, FetchError) as error:
-                return WaitingMessages(queue, None, explain(error))
+            return looked_at()
         except AWS_ERRORS as error:
             raise Problem(503, f"SQS does not answer: {explain(error)}") from None
-        return WaitingMessages(queue, [views.waiting(message) for message in found], None)
+        except NoAnswer as error:
+            raise Problem(503, f"SQS does not answer: {error}") from None
 
     return blueprint
 
 
-def _stages(topic: Topic, queues: Queues) -> AwsStages:
+def _queues(queues: Queues) -> tuple[QueueState | UnknownQueue, QueueState | None]:
     try:
         queue, dead = queues.depths()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in MISSING_QUEUE:
+            return UnknownQueue(queues.name, "unknown", explain(error)), None
+        return UnknownQueue(queues.name, "missing", f"SQS queue {queues.name} does not exist"), None
     except AWS_ERRORS as error:
-        return AwsStages(_topic(topic), UnknownQueue(queues.name, "unknown", explain(error)), None)
-    return AwsStages(_topic(topic), QueueState(**asdict(queue)), QueueState(**asdict(dead)) if dead else None)
+        return UnknownQueue(queues.name, "unknown", explain(error)), None
+    return QueueState(**asdict(queue)), QueueState(**asdict(dead)) if dead else None
+
+
+def _look(queues: Queues, views: Views) -> WaitingMessages:
+    queue, _ = queues.depths()
+    try:
+        found = queues.look(queue)
+    except (CannotLook, FetchError) as error:
+        return WaitingMessages(queue, None, explain(error))
+    return WaitingMessages(queue, [views.waiting(message) for message in found], None)
 
 
 def _topic(topic: Topic) -> TopicState:
     try:
         topic.check()
+    except TopicNotFound as error:
+        return TopicState(topic.name, "missing", explain(error))
     except AWS_ERRORS as error:
         return TopicState(topic.name, "unknown", explain(error))
     return TopicState(topic.name, "up", None)
@@ -225,12 +270,21 @@ def _states(peers: Mapping[str, str]) -> dict[str, State]:
 def _state(address: str) -> State:
     """Return up, degraded (it lives, but a dependency does not work) or down, with the reason."""
     try:
-        status, document = fetch_json(f"{address}/health?probe=readiness", PEER_TIMEOUT_SECONDS)
+        status, document = fetch_json(f"{address}/health?probe=readiness", READINESS_SECONDS)
     except FetchError as error:
-        return State("down", str(error))
+        return _state_of_unready(address, error)
     if status == 200:
         return State("up", None)
     if not isinstance(document, dict):
         return State("down", f"{address} answers with status {status}")
     failed = [f"{name}: {outcome}" for name, outcome in document.get("checks", {}).items() if outcome != "ok"]
     return State("degraded", "; ".join(failed) or document.get("reason"))
+
+
+def _state_of_unready(address: str, error: FetchError) -> State:
+    """Return the state of a service that does not say whether it is ready: it may wait for a dependency."""
+    try:
+        status, _ = fetch_json(f"{address}/health", LIVENESS_SECONDS)
+    except FetchError:
+        return State("down", str(error))
+    return State("degraded" if status == 200 else "down", "it lives, but waits for AWS or the database")

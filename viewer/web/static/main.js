@@ -32,7 +32,7 @@ import {
   startSearchForm,
 } from "./views/messages/search_form.js";
 import { startStatuses } from "./views/messages/statuses.js";
-import { startPipelineStrip } from "./views/pipeline_strip.js";
+import { startPipelineStrip } from "./views/pipeline/strip.js";
 
 const HIDDEN_MS = 30_000;
 const wide = matchMedia("(min-width: 64rem)");
@@ -57,16 +57,24 @@ function accept(item) {
 }
 
 let connection = ["connecting", ""]; // its state, and why
+let away = null; // what is, as the overview tells
+
+function shownConnection() {
+  const [words] = connection;
+  if (words === "live" && ["viewer", "database"].includes(away))
+    return ["broken", `no ${away}`, "nothing new arrives"];
+  if (words === "live" && list.held) return ["paused", "paused", "new messages are counted, not shown"];
+  return [words, words, connection[1] ?? ""];
+}
 
 function showConnection(...now) {
   connection = now;
-  const [words, why] =
-    list.held && now[0] === "live" ? ["paused", "new messages are counted, not shown"] : now;
   const place = byId("connection");
-  place.dataset.state = words;
+  const [status, words, why] = shownConnection();
+  place.dataset.state = status;
   place.textContent = words;
-  place.title = why ?? "";
-  if (words === "stopped") showSearchProblem(why); // by the viewer: the search costs too much
+  place.title = why;
+  if (status === "stopped") showSearchProblem(why); // by the viewer: the search costs too much
 }
 
 // A page that nobody sees gives its connection back after a while, and continues where it was when it is seen
@@ -228,7 +236,10 @@ startDetail({
 startSearchForm();
 startSavedSearches({ askPermission, watch: () => watch(notifyingSearches) });
 startCounting();
-startPipelineStrip();
+startPipelineStrip((outage) => {
+  away = outage?.what;
+  showConnection(...connection);
+});
 startTabs({
   dead: () => import("./views/dead_letters/view.js"),
   waiting: () => import("./views/queue_browser.js"),

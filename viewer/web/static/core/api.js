@@ -2,7 +2,8 @@
 
 export const canWrite = !document.body.hasAttribute("data-read-only");
 
-// Returns the JSON of the answer; throws an Error whose message is meant for the reader.
+// Returns the JSON of the answer; throws an Error whose message is meant for the reader, with the status of the
+// answer if there was one.
 export async function ask(path, options) {
   let answer;
   try {
@@ -11,7 +12,10 @@ export async function ask(path, options) {
     throw new Error("the viewer does not answer");
   }
   if (answer.status === 401) location.reload(); // the session has ended: leads to the login
-  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? answer.statusText);
+  if (!answer.ok) {
+    const { detail = answer.statusText } = await answer.json().catch(() => ({}));
+    throw Object.assign(new Error(detail), { status: answer.status });
+  }
   return answer.json();
 }
 

@@ -1,12 +1,14 @@
 // The whole at a glance: the figures beside the title, and the strip of stages from producer to store.
 
-import { ask } from "../core/api.js";
-import { element, shape } from "../core/dom.js";
-import { duration, number } from "../core/format.js";
-import { repeat } from "../core/repeat.js";
-import { address } from "../core/state.js";
+import { ask } from "../../core/api.js";
+import { element, shape } from "../../core/dom.js";
+import { duration, number } from "../../core/format.js";
+import { repeat } from "../../core/repeat.js";
+import { address } from "../../core/state.js";
+import { outageIn, outageOf, showOutage } from "./outage.js";
 
-const POLL_MS = 3000;
+const POLL_MS = 1500;
+const TIMEOUT_MS = 4000;
 const POINTS = 40;
 
 const figures = document.getElementById("figures");
@@ -15,28 +17,40 @@ const deadCount = document.getElementById("dead-count");
 const broken = document.getElementById("broken");
 const rates = [];
 
+let tell = () => {};
+
 async function poll() {
+  let outage = null;
   try {
-    draw(await ask("api/pipeline"));
+    const overview = await ask("api/pipeline", { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    outage = outageIn(overview);
+    draw(overview, outage);
   } catch (error) {
-    flow.replaceChildren(stage("viewer", error.message, "down"));
+    outage = outageOf(error);
+    flow.replaceChildren(stage(outage.what, "does not answer", "down", { reason: error.message }));
   }
+  showOutage(outage);
+  tell(outage);
 }
 
-function draw({ services, topic, queue, dead_letter_queue: dead, store }) {
+function draw({ services, topic, queue, dead_letter_queue: dead, store }, outage) {
+  // What waits for something that is away is not to blame.
+  const isCause = (name) => outage?.what === name || services[name]?.state !== "degraded" || !outage;
+  const service = (name) => serviceStage(name, isCause(name) ? services[name] : { state: "waits" });
+
   drawFigures(store);
   const deadTotal = dead ? dead.visible + dead.in_flight + dead.delayed : 0;
   deadCount.textContent = deadTotal ? number(deadTotal) : "";
   flow.replaceChildren(
-    service("producer", services.producer),
+    service("producer"),
     stage(topic.name, "topic", topic.state, { reason: topic.reason }),
-    stage(queue.name, queue.reason ? "unknown" : depth(queue), queue.state, {
+    stage(queue.name, queue.reason ? queue.state : depth(queue), queue.state, {
       reason: queue.reason,
       tab: "waiting",
     }),
-    service("consumer", services.consumer),
+    service("consumer"),
     stage("stored", number(store.total), "up"),
-    service("viewer", services.viewer),
+    service("viewer"),
     ...(dead ? [deadStage(dead, deadTotal)] : []),
   );
   drawBroken();
@@ -59,7 +73,7 @@ function drawFigures({ per_second: perSecond, p50, p99 }) {
 // The empty list says what is wrong, too.
 function drawBroken() {
   const stages = [...flow.children].filter(
-    (one) => ["down", "degraded", "unknown"].includes(one.dataset.state) && one.title,
+    (one) => ["down", "degraded", "unknown", "missing"].includes(one.dataset.state) && one.title,
   );
   broken.replaceChildren(...stages.map((one) => element("li", {}, `${one.dataset.name}: ${one.title}`)));
 }
@@ -69,7 +83,7 @@ function depth({ visible, in_flight: inFlight, delayed }) {
   return `${number(visible)} waiting · ${number(inFlight)} in flight${late}`;
 }
 
-function service(name, known) {
+function serviceStage(name, known) {
   const state = known?.state ?? "";
   return stage(name, state === "up" ? "" : state, state, { reason: known?.reason });
 }
@@ -109,7 +123,9 @@ async function readRates() {
   rates.unshift(...points.slice(-POINTS + 1).map((point) => point.stored / width));
 }
 
-export function startPipelineStrip() {
+// Calls `told(outage)` with what is away, null if nothing is, after each look.
+export function startPipelineStrip(told) {
+  tell = told;
   readRates().catch(() => {}); // the line begins empty
   repeat(poll, () => POLL_MS);
 }
