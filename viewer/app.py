@@ -27,6 +27,7 @@ from viewer.api.messages import latest_blueprint, messages_blueprint
 from viewer.api.status import status_blueprint
 from viewer.api.stream import stream_blueprint
 from viewer.api.views import Views
+from viewer.api.waiting import waiting_blueprint
 from viewer.aws.queue_inspection import Queues
 from viewer.aws.reconciliation import Reconciler
 from viewer.aws.redrive import DeadLetterQueue
@@ -85,11 +86,12 @@ def create_app(
     for blueprint in (
         messages_blueprint(reader, failures, hub, topic, views),
         listing_blueprint(reader, views),
+        waiting_blueprint(queues, views),
         latest_blueprint(reader),
         stream_blueprint(reader, hub, views, settings),
         export_blueprint(reader, hub, views, allowed=settings.export),
         dead_letters_blueprint(reader, failures, dead_letters, views),
-        status_blueprint(samples, queues, topic, health, faults, views=views, peers=peers),
+        status_blueprint(samples, queues, topic, health, faults, peers=peers),
         faults_blueprint(faults),
         health_blueprint(health),
         docs_blueprint(app),

@@ -109,6 +109,11 @@ def equal(name: str, value: str) -> Search:
     return Search((Condition(f"{name}:{value}", found),))
 
 
+def one_message(seq: int) -> Search:
+    """Return the search for the message with this seq."""
+    return Search((Condition(f"seq:{seq}", sql.SQL("m.seq = {}").format(sql.Literal(seq))),))
+
+
 def copies_of(source: str, id: str) -> Search:  # noqa: A002 - CloudEvents' word
     """Return the search for messages that say they are copies of this one."""
     original = f"{source} {id}"

@@ -1,4 +1,4 @@
-"""What the page's list shows besides the messages: how many a search finds, and fields of them as columns."""
+"""What the page's list shows besides messages: counts of a search and its values, fields as columns."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pipeline.store.reader import Reader
 from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint
 from viewer.api.checks import Parameters
-from viewer.api.models import Count, SearchQuery, Seq
+from viewer.api.models import Count, FacetValue, SearchQuery, Seq
 from viewer.api.views import Views
 
 MAX_COUNTED = 10_000
@@ -57,6 +57,17 @@ class Counted:
 
 
 @dataclass(slots=True)
+class FacetCounts:
+    """How often each value occurs among the newest messages found."""
+
+    counted: Annotated[Count, Field(description="how many messages")]
+    complete: Annotated[bool, Field(description="whether these are all")]
+    facets: Annotated[dict[str, list[FacetValue]], Field(description="by the names that a search uses")]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.FACET_COUNTS})
+
+
+@dataclass(slots=True)
 class MessageFields:
     """Some fields of a message, as text. A field that the message does not have is missing."""
 
@@ -74,7 +85,7 @@ class FieldsOfMessages:
 
 
 def listing_blueprint(reader: Reader, views: Views) -> ApiBlueprint:
-    """Return `/api/messages/count` and `/api/messages/fields`."""
+    """Return `/api/messages/count`, `…/facets` and `…/fields`."""
     blueprint = ApiBlueprint(
         "listing", __name__, about="Count messages, and read fields of them", prefix="/api/messages"
     )
@@ -89,6 +100,16 @@ def listing_blueprint(reader: Reader, views: Views) -> ApiBlueprint:
         count = reader.count_up_to(MAX_COUNTED + 1, query.search)
         meant = suggest(request.args.get("q", "")) if not count else None
         return Counted(min(count, MAX_COUNTED), count <= MAX_COUNTED, meant)
+
+    @blueprint.get("/facets")
+    def count_values(query: SearchQuery) -> FacetCounts:
+        """Count the values of a search.
+
+        The most frequent values of type, source, status and attributes among the ten thousand newest
+        messages found.
+        """
+        facets = reader.facets(query.search)
+        return FacetCounts(facets.counted, facets.complete, views.facets(facets))
 
     @blueprint.get("/fields")
     def read_fields(query: FieldsQuery) -> FieldsOfMessages:

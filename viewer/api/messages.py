@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from pipeline.aws import Topic
 from pipeline.problems import Problem
-from pipeline.search.sql import copies_of, equal
+from pipeline.search.sql import copies_of, equal, one_message
 from pipeline.store.dead_letters import FailureReader, WholeDeadLetter
 from pipeline.store.reader import NearMiss as StoredNearMiss
 from pipeline.store.reader import Reader, StoredMessage, Summary
@@ -24,7 +24,6 @@ from viewer.api.models import (
     CopyLinks,
     Count,
     Cursor,
-    FacetValue,
     Flag,
     MessageDetail,
     MessageSummary,
@@ -104,17 +103,6 @@ class IncompleteList(MessageList):
 
 
 @dataclass(slots=True)
-class FacetCounts:
-    """How often each value occurs among the newest messages found."""
-
-    counted: Annotated[Count, Field(description="how many messages")]
-    complete: Annotated[bool, Field(description="whether these are all")]
-    facets: Annotated[dict[str, list[FacetValue]], Field(description="by the names that a search uses")]
-
-    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.FACET_COUNTS})
-
-
-@dataclass(slots=True)
 class MessageStatus:
     """What became of a message."""
 
@@ -183,16 +171,6 @@ def messages_blueprint(
         found = [(miss.failed, messages.get(miss.message.seq)) for miss in misses]
         return [views.near_miss(failed, message) for failed, message in found if message]
 
-    @blueprint.get("/facets")
-    def count_values(query: SearchQuery) -> FacetCounts:
-        """Count the values of a search.
-
-        The most frequent values of type, source, status and attributes among the ten thousand newest
-        messages found.
-        """
-        facets = reader.facets(query.search)
-        return FacetCounts(facets.counted, facets.complete, views.facets(facets))
-
     @blueprint.get("/statuses")
     def list_statuses(query: StatusesQuery) -> Statuses:
         """See what became of messages that were listed before.
@@ -214,6 +192,18 @@ def messages_blueprint(
         if not wanted.conditions and not query.all:
             raise Problem(400, "q should say what to delete; all=1 deletes everything", parameter="q")
         deleted = reader.delete(wanted)
+        hub.forget()
+        return Deleted(deleted)
+
+    @blueprint.delete("/<int:seq>", responses=problems(404))
+    def delete_message(path: MessagePath) -> Deleted:
+        """Delete one message.
+
+        From the store; what is in a queue stays.
+        """
+        deleted = reader.delete(one_message(path.seq))
+        if not deleted:
+            raise Problem(404, f"there is no message {path.seq}")
         hub.forget()
         return Deleted(deleted)
 

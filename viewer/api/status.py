@@ -1,4 +1,4 @@
-"""Status: the state of each stage, figures over time, and what is in the queue."""
+"""Status: the state of each stage, and figures over time."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +18,9 @@ from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint
 from viewer.api.checks import Parameters
 from viewer.api.faults import Faults
-from viewer.api.models import Count, WaitingMessage
-from viewer.api.views import Views
+from viewer.api.models import Count
 from viewer.aws.fetching import FetchError, fetch_json
-from viewer.aws.queue_inspection import CannotLook, Depth, Queues
+from viewer.aws.queue_inspection import Queues
 from viewer.live.samples import Figures, Sample, Samples
 from viewer.timely import NoAnswer, Timely
 
@@ -118,17 +117,6 @@ class Stats:
 
 
 @dataclass(slots=True)
-class WaitingMessages:
-    """What is in the queue, oldest first."""
-
-    queue: Depth
-    messages: Annotated[list[WaitingMessage] | None, Field(description="null: they cannot be seen")]
-    reason: Annotated[str | None, Field(description="why they cannot be seen")]
-
-    __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.WAITING_MESSAGES})
-
-
-@dataclass(slots=True)
 class AwsStages:
     """The stages that AWS knows about."""
 
@@ -144,10 +132,9 @@ def status_blueprint(
     health: Health,
     faults: FaultShare,
     *,
-    views: Views,
     peers: Mapping[str, str],
 ) -> ApiBlueprint:
-    """Return `/api/pipeline`, `/api/stats` and `/api/waiting`.
+    """Return `/api/pipeline` and `/api/stats`.
 
     `peers` are the addresses of the other services by their names.
     """
@@ -155,7 +142,7 @@ def status_blueprint(
     figures = Timely(samples.figures, FRESH_SECONDS, DEADLINE_SECONDS)
     topic_state = Timely(lambda: _topic(topic), FRESH_SECONDS, DEADLINE_SECONDS)
     queue_states = Timely(lambda: _queues(queues), FRESH_SECONDS, DEADLINE_SECONDS)
-    states = Timely(lambda: _states(peers), FRESH_SECONDS, DEADLINE_SECONDS + 1)
+    states = Timely(lambda: _states(peers), FRESH_SECONDS, DEADLINE_SECONDS)
     fault_share = Timely(faults.read, FRESH_SECONDS, DEADLINE_SECONDS)
 
     def stages() -> AwsStages:
@@ -167,8 +154,6 @@ def status_blueprint(
             return AwsStages(topic_state(), queue, dead)
         except NoAnswer as error:
             return AwsStages(TopicState(topic.name, "unknown", f"SNS gave {error}"), queue, dead)
-
-    looked_at = Timely(lambda: _look(queues, views), FRESH_SECONDS, DEADLINE_SECONDS)
 
     @blueprint.get("/pipeline")
     def pipeline() -> Pipeline:
@@ -183,9 +168,13 @@ def status_blueprint(
             store, share = figures(), fault_share()
         except NoAnswer as error:
             raise Problem(503, f"the database does not answer: {error}") from None
+        try:
+            services = states()
+        except NoAnswer as error:
+            services = {name: State("degraded", str(error)) for name in peers}
         aws = stages()
         return Pipeline(
-            services={**states(), "viewer": _own_state(health)},
+            services={**services, "viewer": _own_state(health)},
             topic=aws.topic,
             queue=aws.queue,
             dead_letter_queue=aws.dead_letter_queue,
@@ -208,19 +197,6 @@ def status_blueprint(
         except NoAnswer as error:
             raise Problem(503, f"the database does not answer: {error}") from None
 
-    @blueprint.get("/waiting")
-    def waiting() -> WaitingMessages:
-        """See what is in the queue, without receiving it.
-
-        Emulators show the messages; AWS only tells how many there are.
-        """
-        try:
-            return looked_at()
-        except AWS_ERRORS as error:
-            raise Problem(503, f"SQS does not answer: {explain(error)}") from None
-        except NoAnswer as error:
-            raise Problem(503, f"SQS does not answer: {error}") from None
-
     return blueprint
 
 
@@ -234,15 +210,6 @@ def _queues(queues: Queues) -> tuple[QueueState | UnknownQueue, QueueState | Non
     except AWS_ERRORS as error:
         return UnknownQueue(queues.name, "unknown", explain(error)), None
     return QueueState(**asdict(queue)), QueueState(**asdict(dead)) if dead else None
-
-
-def _look(queues: Queues, views: Views) -> WaitingMessages:
-    queue, _ = queues.depths()
-    try:
-        found = queues.look(queue)
-    except (CannotLook, FetchError) as error:
-        return WaitingMessages(queue, None, explain(error))
-    return WaitingMessages(queue, [views.waiting(message) for message in found], None)
 
 
 def _topic(topic: Topic) -> TopicState:

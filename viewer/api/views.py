@@ -35,7 +35,7 @@ from viewer.api.near_misses import explain_miss
 from viewer.aws.queue_inspection import Waiting
 from viewer.fields import field_text
 
-MAX_WAITING_BODY = 10_000
+MAX_WAITING_BODY = 100_000
 
 View = TypeVar("View")
 AnySummary = TypeVar("AnySummary", bound=Summary)

@@ -100,6 +100,10 @@ class Queues:
         queue, dead = self.described()
         return queue.depth, dead.depth if dead else None
 
+    def purge(self, name: str) -> None:
+        """Delete all messages in this queue."""
+        self._sqs.purge_queue(QueueUrl=queue_url(self._sqs, name))
+
     def look(self, depth: Depth) -> list[Waiting]:
         """Return the messages in this queue, oldest first, without changing anything.
 

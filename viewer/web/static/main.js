@@ -5,6 +5,7 @@ import { canWrite } from "./core/api.js";
 import { lastNumber, messageCount } from "./core/arrivals.js";
 import { copy } from "./core/clipboard.js";
 import { switchZone } from "./core/clock.js";
+import { deleteFound, onDeleted } from "./core/deleting.js";
 import { opensElsewhere } from "./core/dom.js";
 import { listen } from "./core/keys.js";
 import { edit, resend } from "./core/resend.js";
@@ -162,6 +163,8 @@ function copyMessage() {
   if (message) copy(message.body);
 }
 
+onClick("delete-found", orToast(deleteFound));
+onDeleted(search);
 onClick("copy-command", () => copy(byId("command").textContent));
 
 // ---- pausing, theme, help

@@ -3,6 +3,7 @@
 
 import { ask, canWrite } from "../../core/api.js";
 import { COPY_AS } from "../../core/copy_as.js";
+import { deleteMessage } from "../../core/deleting.js";
 import { copy } from "../../core/clipboard.js";
 import { localTime } from "../../core/clock.js";
 import { STATUS_LABELS, number, size, visible } from "../../core/format.js";
@@ -147,6 +148,7 @@ const tools = (message) => [
     ? [
         tool("resend", "publish a copy", () => actions.resend(message)),
         tool("edit", "publish an edited copy", () => actions.edit(message)),
+        tool("delete", "delete from the store", () => deleteMessage(message)),
       ]
     : []),
 ];

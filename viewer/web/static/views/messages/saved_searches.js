@@ -43,7 +43,8 @@ async function toggleNotifying(q) {
 }
 
 export function fillSaved() {
-  for (const link of menu.querySelectorAll("a")) link.search = new URLSearchParams({ q: state.q });
+  for (const link of menu.querySelectorAll("a[href^='api/messages.']"))
+    link.search = new URLSearchParams({ q: state.q });
   save.disabled = !state.q || stored("searches").includes(state.q);
   list.replaceChildren(...stored("searches").map(choice));
 }

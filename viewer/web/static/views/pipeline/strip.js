@@ -8,7 +8,7 @@ import { address } from "../../core/state.js";
 import { outageIn, outageOf, showOutage } from "./outage.js";
 
 const POLL_MS = 1500;
-const TIMEOUT_MS = 4000;
+const TIMEOUT_MS = 3000;
 const POINTS = 40;
 
 const figures = document.getElementById("figures");

@@ -1,0 +1,42 @@
+"""Deleting one message, and purging a queue."""
+
+from collections.abc import Callable
+
+from flask.testing import FlaskClient
+
+from tests.support.emulators import Names
+from tests.support.examples import arrival
+from tests.support.stores import Store
+
+OpenViewer = Callable[..., FlaskClient]
+
+
+def test_one_message_is_deleted(open_viewer: OpenViewer, store: Store) -> None:
+    viewer = open_viewer(store)
+    first, second = store.add([arrival("first"), arrival("second")])
+
+    assert viewer.delete(f"/api/messages/{first}").json == {"deleted": 1}
+
+    assert viewer.delete(f"/api/messages/{first}").status_code == 404
+    assert [one["seq"] for one in viewer.get("/api/messages").json["messages"]] == [second]  # type: ignore[index]
+
+
+def test_only_the_queue_and_its_dead_letter_queue_are_purged(
+    open_viewer: OpenViewer, store: Store, ministack: Names
+) -> None:
+    viewer = open_viewer(store, ministack.topic, queue_name=ministack.queue)
+
+    assert viewer.delete("/api/waiting").status_code == 400
+    assert viewer.delete("/api/waiting?queue=another").status_code == 400
+    assert viewer.delete(f"/api/waiting?queue={ministack.queue}").json == {
+        "queue": ministack.queue,
+        "messages": 0,
+    }
+
+
+def test_a_viewer_that_only_reads_deletes_nothing(open_viewer: OpenViewer, store: Store) -> None:
+    (seq,) = store.add([arrival("first")])
+    viewer = open_viewer(store, read_only=True)
+
+    assert viewer.delete(f"/api/messages/{seq}").status_code == 403
+    assert viewer.delete("/api/waiting?queue=broadcasts-consumer").status_code == 403
