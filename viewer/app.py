@@ -97,7 +97,7 @@ def create_app(
         docs_blueprint(app),
     ):
         app.register_api(blueprint)
-    add_pages(app, reader, hub, tail, topic, views=views, settings=settings)
+    add_pages(app, reader, failures, hub, tail, topic=topic, views=views, settings=settings)
     answer_problems_as_documents(app)
     guard(app, database, settings)
     serve_behind_proxies(app, settings)

@@ -1,7 +1,9 @@
 """The page for people: `/`."""
 
 import json
+import re
 from dataclasses import dataclass, fields
+from typing import Any
 
 from flask import Flask, render_template, request
 from pydantic import ConfigDict
@@ -9,12 +11,13 @@ from pydantic import ConfigDict
 from pipeline.aws import Topic
 from pipeline.problems import Problem
 from pipeline.retry import DATABASE_ERRORS, explain
-from pipeline.search.sql import EVERYTHING, Search
+from pipeline.search.sql import EVERYTHING
+from pipeline.store.dead_letters import FailureReader
 from pipeline.store.reader import Reader
 from pipeline.store.searches import SearchFailed
 from viewer.api.answers import to_json
 from viewer.api.checks import check
-from viewer.api.models import MessageSummary, SearchQuery
+from viewer.api.models import Absent, Cursor, MessageSummary, SearchQuery
 from viewer.api.views import Views
 from viewer.formatting import clock, duration, gaps, status_label, visible
 from viewer.live.hub import Hub
@@ -23,6 +26,8 @@ from viewer.live.tail import Tail
 from viewer.settings import ViewerSettings
 
 ROWS = 30
+MAX_LETTERS = 100
+TABS = ("dead", "waiting", "metrics", "publish")  # besides the messages
 EMULATED_ACCOUNT = "000000000000"
 EMULATOR_PORT = 4566  # what awslocal uses
 # The row that the page's script copies.
@@ -32,26 +37,38 @@ BLANK = {field.name: None for field in fields(MessageSummary)} | {"gap": None}
 class PageQuery(SearchQuery):
     """The search in the address. What else is in it belongs to the page's script."""
 
+    before: Cursor | Absent = None
+
     model_config = ConfigDict(extra="ignore")
 
 
 def add_pages(
-    app: Flask, reader: Reader, hub: Hub, tail: Tail, topic: Topic, *, views: Views, settings: ViewerSettings
+    app: Flask,
+    reader: Reader,
+    failures: FailureReader,
+    hub: Hub,
+    tail: Tail,
+    *,
+    topic: Topic,
+    views: Views,
+    settings: ViewerSettings,
 ) -> None:
     """Add the page to the app."""
     app.jinja_env.filters.update(clock=clock, duration=duration, status_label=status_label, visible=visible)
 
     @app.route("/")
     def page() -> tuple[str, int]:
-        problem, search = None, EVERYTHING
+        problem, asked = None, Asked(EVERYTHING, limit=ROWS)
         try:
-            search = check(PageQuery, request.args.to_dict()).search
+            query = check(PageQuery, request.args.to_dict())
+            asked = Asked(query.search, limit=ROWS, before=query.before)
         except Problem as wrong:
             problem = wrong.detail
         away = tail.away  # asking again would take as long as a time-out
         if away is None:
             try:
-                found, problem = _look(reader, hub, search, problem)
+                found, problem = _look(reader, hub, asked, problem)
+                more = _without_script(reader, failures, views)
             except DATABASE_ERRORS as error:
                 away = explain(error)
         if away is not None:
@@ -71,6 +88,7 @@ def add_pages(
             read_only=settings.why_read_only,
             export=settings.export,
             rows=ROWS,
+            **more,
         ), 200
 
 
@@ -96,9 +114,21 @@ def publishing(topic: Topic) -> Publishing:
     return Publishing(f"{cli} sns publish --topic-arn {arn}", arn, "" if is_aws else topic.endpoint)
 
 
-def _look(reader: Reader, hub: Hub, search: Search, problem: str | None) -> tuple[Found, str | None]:
+def _without_script(reader: Reader, failures: FailureReader, views: Views) -> dict[str, Any]:
+    """Return what the address asks for besides the list: a message, or another view."""
+    tab, seq = request.args.get("tab", ""), request.args.get("m", "")
+    more: dict[str, Any] = {"tab": tab if tab in TABS else "", "message": None, "letters": []}
+    if re.fullmatch(r"[0-9]{1,18}", seq) and (message := reader.get(int(seq))):
+        more["message"] = json.loads(to_json(views.whole(message)))
+    if tab == "dead":
+        letters = [views.dead_letter(letter) for letter in failures.dead_letters(MAX_LETTERS)]
+        more["letters"] = json.loads(to_json(letters))
+    return more
+
+
+def _look(reader: Reader, hub: Hub, asked: Asked, problem: str | None) -> tuple[Found, str | None]:
     """Return the rows and what is wrong with the search; one that costs too much finds nothing."""
     try:
-        return look(reader, hub, Asked(search, limit=ROWS)), problem
+        return look(reader, hub, asked), problem
     except SearchFailed as error:
         return Found([], hub.newest_stored()), str(error)

@@ -249,7 +249,9 @@ startTabs({
   metrics: () => import("./views/metrics/view.js"),
   ...(canWrite ? { publish: () => import("./views/publish.js") } : {}),
 });
-if (searchProblem()) refuse(searchProblem());
+// An older page is what readers without scripts go to.
+if (new URLSearchParams(location.search).has("before")) search();
+else if (searchProblem()) refuse(searchProblem());
 else connect();
 if (state.m) {
   list.reading = true;

@@ -229,6 +229,7 @@ export const copyLink = () => copy(new URL(address(), location.href).href);
 // `given` are what the buttons do: {resend(message), edit(message)}.
 export function startDetail(given) {
   actions = given;
+  place.replaceChildren(); // what readers without scripts see
   startFind(draw);
   onChange((now, before) => {
     if (now.pane !== before.pane) showFromTop();
