@@ -141,6 +141,15 @@ class Topic:
             for failed in answer.get("Failed", [])
         ]
 
+    def publish_exact(self, body: str, attributes: "Attributes" = NO_ATTRIBUTES, subject: str = "") -> str:
+        """Publish this body with these attributes and no others; return the id that SNS gave it.
+
+        Raises what boto3 raises.
+        """
+        more = {"Subject": subject} if subject else {}
+        answer = self._sns.publish(TopicArn=self.arn, Message=body, MessageAttributes=attributes, **more)
+        return answer["MessageId"]
+
 
 def _entry(entry_id: str, message: Message, attributes: "Attributes") -> "PublishBatchRequestEntryTypeDef":
     own: Attributes = {

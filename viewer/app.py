@@ -19,6 +19,7 @@ from viewer.access.guard import guard
 from viewer.access.proxies import serve_behind_proxies
 from viewer.api.dead_letters import dead_letters_blueprint
 from viewer.api.docs import DESCRIPTION, docs_blueprint
+from viewer.api.exact import exact_blueprint
 from viewer.api.export import export_blueprint
 from viewer.api.faults import faults_blueprint
 from viewer.api.health import health_blueprint
@@ -85,6 +86,7 @@ def create_app(
     dead_letters = DeadLetterQueue(sqs, settings.queue_name, failures, Reconciler(queues, failures))
     for blueprint in (
         messages_blueprint(reader, failures, hub, topic, views),
+        exact_blueprint(topic),
         listing_blueprint(reader, views),
         waiting_blueprint(queues, views),
         latest_blueprint(reader),

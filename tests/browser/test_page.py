@@ -54,7 +54,7 @@ def test_what_is_sent_from_the_page_comes_back_to_it(
     page.get_by_label("A text or a whole CloudEvent").fill("Hello {{n}}")
     page.get_by_label("Copies").fill("3")
     page.get_by_role("button", name="Publish").click()
-    expect(page.locator("#toast")).to_have_text("3 published")
+    expect(page.locator("#toast")).to_have_text("3 published show")
     page.get_by_role("link", name="Messages").click()
 
     expect(page.locator("tr.message")).to_have_count(3)

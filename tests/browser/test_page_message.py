@@ -168,7 +168,7 @@ def test_a_message_is_copied_as_commands_that_publish_it(page: Page, viewed: Vie
     attributes = json.loads(words[words.index("--message-attributes") + 1])
     assert attributes == {"tenant": {"DataType": "String", "StringValue": "acme"}}
     words = shlex.split(copy_as("curl"))
-    assert json.loads(words[-1])["text"] == body
+    assert json.loads(words[-1])["body"] == body
     python = copy_as("Python")
     compile(python, "copied", "exec")
     assert json.dumps(body) in python

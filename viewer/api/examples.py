@@ -180,3 +180,4 @@ METRICS = '# TYPE fanout_aws_requests_total counter\nfanout_aws_requests_total{o
 COUNTED: Json = {"count": 42, "exact": True, "suggestion": None}
 FIELDS: Json = {"messages": [{"seq": 1034, "fields": {"data.order.id": "A-1", "attr.tenant": "acme"}}]}
 PURGED: Json = {"queue": "broadcasts-consumer", "messages": 3}
+EXACT: Json = {"body": '{"order": {"id": "A-1"}}', "attributes": {"tenant": "acme"}, "subject": ""}

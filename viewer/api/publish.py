@@ -1,10 +1,11 @@
 """Publishing: the body of `POST /api/messages`, and what SNS answers."""
 
+import contextlib
 import json
 import re
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 # With raw delivery only ten reach a queue ("Amazon SNS message attributes").
 MAX_ATTRIBUTES = 10 - len(OWN_ATTRIBUTES)
 MAX_NAME_LENGTH = 256
+MAX_SUBJECT = 100
+MAX_SNS_ATTRIBUTES = 10
 MAX_DIGITS = 38
 MAX_NUMBER = Decimal(10) ** 126
 # What Fanout sets anew when it publishes a copy.
@@ -64,12 +67,20 @@ def _attributes(given: Any) -> "dict[str, MessageAttributeValueTypeDef]":
         raise ValueError('attributes should be an object such as {"tenant": "acme", "priority": 5}')
     if len(given) > MAX_ATTRIBUTES:
         raise ValueError(f"attributes should be at most {MAX_ATTRIBUTES}, besides those that Fanout sets")
+    if reserved := next((name for name in given if name in SET_ANEW), None):
+        raise ValueError(f"{reserved} is an attribute that Fanout sets itself")
+    return _exact_attributes(given)
+
+
+def _exact_attributes(given: Any) -> "dict[str, MessageAttributeValueTypeDef]":
+    if not isinstance(given, dict) or len(given) > MAX_SNS_ATTRIBUTES:
+        raise ValueError(f"attributes should be an object of at most {MAX_SNS_ATTRIBUTES}")
+    if ORIGINAL_ID in given:
+        raise ValueError(f"{ORIGINAL_ID} is an attribute that Fanout sets itself")
     return {_attribute_name(name): _attribute(name, value) for name, value in given.items()}
 
 
 def _attribute_name(name: str) -> str:
-    if name in SET_ANEW:
-        raise ValueError(f"{name} is an attribute that Fanout sets itself")
     if len(name) > MAX_NAME_LENGTH or not NAME.fullmatch(name):
         raise ValueError(
             f"{name[:MAX_NAME_LENGTH]!r} is no name of an attribute: up to {MAX_NAME_LENGTH} of "
@@ -142,6 +153,26 @@ class WithAttributes(Body):
     model_config = ConfigDict(json_schema_extra={"example": examples.WITH_ATTRIBUTES})
 
 
+class ExactBody(Body):
+    """A body to be published exactly as it is, with these attributes and no others."""
+
+    body: NotEmpty
+    attributes: Annotated[
+        dict[str, Any], BeforeValidator(_exact_attributes), WithJsonSchema({"type": "object"})
+    ] = Field({}, description="by their names; numbers are sent as Number")
+    subject: Annotated[str, Field(max_length=MAX_SUBJECT)] = Field("", description="for e-mail, mostly")
+
+    model_config = ConfigDict(json_schema_extra={"example": examples.EXACT})
+
+    @classmethod
+    def from_document(cls, document: Any, text: str) -> Self:
+        """Return what to publish."""
+        if isinstance(document, dict) and "attributes" in document:
+            written = _as_written(document, text)["attributes"]
+            document = {**document, "attributes": _with_exact_numbers(written)}
+        return check(cls, document)
+
+
 class PublishBody(Body):
     """What to publish."""
 
@@ -168,6 +199,17 @@ class PublishBody(Body):
 
 
 @dataclass(slots=True)
+class PublishedExactly:
+    """The id that SNS gave a message."""
+
+    message_id: str
+
+    __pydantic_config__ = ConfigDict(
+        json_schema_extra={"example": {"message_id": "6d3c1a86-2a0c-4d0e-8f2e-0f7a1c5f9b1e"}}
+    )
+
+
+@dataclass(slots=True)
 class Published:
     """The identity of a message that SNS took."""
 
@@ -177,14 +219,26 @@ class Published:
     __pydantic_config__ = ConfigDict(json_schema_extra={"example": {"id": "A-1", "source": "/shop"}})
 
 
-def publish(topic: Topic, body: PublishBody) -> Published:
-    """Return when SNS has taken the message. Raises the Problem that says why it has not."""
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
     try:
-        refused = topic.publish([body.message], body.attributes)
+        yield
     except ClientError as error:
         raise Problem(_status_for(error.response["Error"]["Code"]), explain(error)) from None
     except AWS_ERRORS as error:
         raise Problem(503, f"SNS does not take messages now: {explain(error)}") from None
+
+
+def publish_exactly(topic: Topic, body: ExactBody) -> PublishedExactly:
+    """Return when SNS has taken the body as it is. Raises the Problem that says why it has not."""
+    with _refusals():
+        return PublishedExactly(topic.publish_exact(body.body, body.attributes, body.subject))
+
+
+def publish(topic: Topic, body: PublishBody) -> Published:
+    """Return when SNS has taken the message. Raises the Problem that says why it has not."""
+    with _refusals():
+        refused = topic.publish([body.message], body.attributes)
     if refused:
         raise Problem(400, f"SNS refused the message: {refused[0][1]}")
     return Published(body.message.id, body.message.source)

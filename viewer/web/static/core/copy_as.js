@@ -1,7 +1,5 @@
 // Commands that publish a message again, to be pasted elsewhere.
 
-import { parse } from "./json.js";
-
 const SET_BY_FANOUT = ["fanout-original-id"];
 
 // For a shell: in single quotes, which end for each single quote inside.
@@ -24,9 +22,8 @@ export const COPY_AS = {
     return `${document.body.dataset.publish} --message ${shell(message.body)}${more}`;
   },
   curl: ({ body }) => {
-    const isEvent = parse(body)?.children?.some(({ key }) => key === "specversion");
-    const sent = isEvent ? body : JSON.stringify({ text: body });
-    const address = new URL("api/messages", location.href);
+    const sent = JSON.stringify({ body });
+    const address = new URL("api/messages/exact", location.href);
     return `curl ${address} -H 'Content-Type: application/json' --data-raw ${shell(sent)}`;
   },
   Python: (message) => {

@@ -1,5 +1,5 @@
-// Messages to be published. A draft is {text, attributes: [{name, type, value}], isCopy}, with type as SNS has
-// it: String or Number. The copy of a message may contain what looks like a template: only its id and its time
+// Messages to be published. A draft is {text, attributes: [{name, type, value}], isCopy, exact}, with type as
+// SNS has it: String or Number. If it is exact, the text is published as it is, not as a CloudEvent. The copy of a message may contain what looks like a template: only its id and its time
 // are filled.
 
 import { send } from "./api.js";
@@ -18,8 +18,8 @@ export function storeRecent(draft) {
   localStorage.setItem("sent", JSON.stringify([draft, ...others].slice(0, MAX_RECENT)));
 }
 
-// Publishes the draft as the copy with this number.
-export async function publish({ text, attributes, isCopy = false }, n) {
+// Publishes the draft as the copy with this number. Returns a function that tells whether a message is it.
+export async function publish({ text, attributes, isCopy = false, exact = false }, n) {
   const filled = isCopy ? fillCopy(text) : fill(text, n);
   const value = (attribute) => (isCopy ? attribute.value : fill(attribute.value, n));
   // A CloudEvent is sent as it is written, and so is a number: long integers stay exact.
@@ -28,8 +28,24 @@ export async function publish({ text, attributes, isCopy = false }, n) {
     const content = attribute.type === "Number" ? value(attribute) : JSON.stringify(value(attribute));
     return `${JSON.stringify(attribute.name)}:${content}`;
   });
+  if (exact) {
+    await send("POST", "api/messages/exact", `{"body":${JSON.stringify(filled)},"attributes":{${members}}}`);
+    return ({ body }) => body === filled;
+  }
   const body = members.length ? `{"message":${message},"attributes":{${members}}}` : message;
-  await send("POST", "api/messages", body);
+  const { id, source } = await send("POST", "api/messages", body);
+  return (one) => one.id === id && one.source === source;
+}
+
+// Why the text is no JSON, and where, if it looks as if it should be; else "".
+export function jsonProblem(text) {
+  if (!/^\s*[{[]/.test(text)) return "";
+  try {
+    JSON.parse(fill(text, 1));
+    return "";
+  } catch (error) {
+    return `Not JSON: ${error.message}`;
+  }
 }
 
 // Browsers have randomUUID only in a secure context (https, or localhost).

@@ -2,12 +2,14 @@
 
 import { ask, send } from "../core/api.js";
 import { element } from "../core/dom.js";
-import { publish, readDraft, recentDrafts, storeDraft, storeRecent } from "../core/drafts.js";
+import { jsonProblem, publish, readDraft, recentDrafts, storeDraft, storeRecent } from "../core/drafts.js";
 import { number } from "../core/format.js";
-import { address } from "../core/state.js";
+import { address, go } from "../core/state.js";
 import { toast } from "../core/toast.js";
 
 const MAX_COPIES = 1000;
+const ARRIVAL_MS = 15_000;
+const topic = document.body.dataset.topic.split(":").at(-1);
 const NUMBER = String.raw`-?(0|[1-9]\d*)(\.\d+)?([eE][+\-]?\d+)?|\{\{n\}\}`;
 const FIRST_DRAFT = { text: "Hello world", attributes: [] };
 const EXAMPLE = {
@@ -34,6 +36,8 @@ export function open(place) {
   });
   const button = element("button", {}, "Publish");
   const recent = element("div", {});
+  const problem = element("p", { class: "problem", role: "status" });
+  const exact = element("input", { id: "publish-exact", type: "checkbox", change: check });
   const faults = element("div", {});
   const form = element(
     "form",
@@ -44,6 +48,13 @@ export function open(place) {
       "A text or a whole CloudEvent. {{n}} is the number of the copy; {{uuid}} and {{now}} are new in each.",
     ),
     text,
+    problem,
+    element(
+      "p",
+      {},
+      exact,
+      element("label", { for: "publish-exact" }, " Publish this text exactly as it is, not as a CloudEvent"),
+    ),
     attributes,
     element(
       "p",
@@ -58,7 +69,7 @@ export function open(place) {
     ),
   );
   let isCopy = false;
-  place.replaceChildren(element("h2", {}, "Publish"), form, faults, recent);
+  place.replaceChildren(element("h2", {}, `Publish to ${topic}`), form, faults, recent);
   drawRecent();
   write(readDraft() ?? FIRST_DRAFT);
   drawFaults(faults).catch(() => {}); // the strip of stages shows what is away
@@ -72,11 +83,12 @@ export function open(place) {
   function draft() {
     const rows = [...attributes.children].map((row) => [...row.children].map((field) => field.value));
     const values = rows.map(([name, type, value]) => ({ name, type, value }));
-    return { isCopy, text: text.value, attributes: values };
+    return { isCopy, exact: exact.checked, text: text.value, attributes: values };
   }
 
   function write(one) {
     isCopy = one.isCopy ?? false;
+    exact.checked = one.exact ?? false;
     text.value = one.text;
     attributes.replaceChildren();
     for (const attribute of one.attributes) addAttribute(attribute);
@@ -87,6 +99,12 @@ export function open(place) {
 
   function keep() {
     storeDraft(draft());
+    check();
+  }
+
+  function check() {
+    const why = jsonProblem(text.value);
+    problem.textContent = why && !exact.checked ? `${why}. It will be sent as a text.` : why;
   }
 
   async function submit(event) {
@@ -102,12 +120,14 @@ export function open(place) {
   }
 
   async function publishCopies(one, count) {
+    const { cursor } = await ask("api/messages?after=now&limit=1");
+    let isIt = null;
     for (let n = 1; n <= count; n += 1) {
       if (count > 1) button.textContent = `${number(n)} of ${number(count)}`;
-      await publish(one, n);
+      isIt = await publish(one, n);
     }
     storeRecent(one);
-    toast(`${number(count)} published`);
+    toast(`${number(count)} published`, { label: "show", act: () => showPublished(cursor, isIt) });
     drawRecent();
   }
 
@@ -120,6 +140,22 @@ export function open(place) {
     const list = [element("h3", {}, "Recently published"), element("ul", { class: "recent" }, ...items)];
     recent.replaceChildren(...(items.length ? list : []));
   }
+}
+
+// Goes to the message once it is stored; it may be on its way.
+async function showPublished(cursor, isIt) {
+  const until = Date.now() + ARRIVAL_MS;
+  let after = cursor;
+  while (Date.now() < until) {
+    const found = await ask(`api/messages?after=${after}&wait=5&limit=100&include=data`);
+    const message = found.messages.find(isIt);
+    if (message) {
+      go({ tab: "messages", q: "", m: message.seq });
+      return;
+    }
+    after = found.cursor;
+  }
+  toast("It has not arrived yet.");
 }
 
 const field = (label, value) =>
