@@ -32,14 +32,18 @@ export function open(place) {
   return polling.stop;
 
   async function poll() {
-    await Promise.all([readLetters(), readLost(), redrive.poll()]);
+    const wasRunning = redrive.running;
+    await redrive.poll();
+    // Only now: once a redrive has ended, what it sent back is dead no more.
+    await Promise.all([readLetters(wasRunning || redrive.running), readLost()]);
   }
 
-  async function readLetters() {
+  async function readLetters(redriven) {
     try {
       ({ dead_letters: known } = await ask(`api/dead-letters?limit=${MAX_LISTED}`));
       problem = null;
-      if (!shown?.length || redrive.running) showAll();
+      const ids = new Set(known.map((letter) => letter.message_id));
+      if (redriven || !shown?.some((letter) => ids.has(letter.message_id))) showAll();
     } catch (error) {
       problem = error.message;
     }
@@ -95,7 +99,9 @@ export function open(place) {
         No dead letters. Messages that use up all delivery attempts appear here, with their error.
       </p>`;
     }
-    const groups = [...Map.groupBy(shown, (letter) => `${letter.error_type} · ${letter.type}`)];
+    const listedBelow = new Set(lost.map((letter) => letter.message_id));
+    const here = shown.filter((letter) => !listedBelow.has(letter.message_id));
+    const groups = [...Map.groupBy(here, (letter) => `${letter.error_type} · ${letter.type}`)];
     return each(
       groups,
       ([name]) => name,
