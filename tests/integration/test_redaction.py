@@ -289,6 +289,7 @@ REQUIRED = {
     "names": st.lists(st.sampled_from(PLACES), min_size=1, max_size=10).map(",".join),
     "seqs": st.just("1,2,3,4"),
     "status": st.just("lost"),
+    "queue": st.just("unknown"),
 }
 
 
