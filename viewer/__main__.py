@@ -21,7 +21,8 @@ from viewer.settings import ViewerSettings
 
 AWS_TIMEOUT_SECONDS = 5
 FILES_BESIDE_CONNECTIONS = 100 + MAX_WAITING + 2 * MAX_PROBES
-HEAD_SECONDS = 5
+# Longer than a busy machine keeps this process waiting: a browser that was hung up on would lack a script.
+HEAD_SECONDS = 10
 REQUESTS_BESIDE_STREAMS = 100  # of one client
 
 log = logging.getLogger("viewer")

@@ -449,7 +449,7 @@ def test_the_timeline_shows_each_try_and_how_it_ended(page: Page, viewed: Viewed
 def test_a_conflict_is_marked_and_leads_to_the_first_message_and_back(page: Page, viewed: Viewed) -> None:
     first, second = arrival("genuine", id="A-1"), arrival("forged", id="A-1")
     viewed.store.add([first])
-    page.goto(viewed.url)
+    open_page(page, viewed)
     expect(page.locator("tr.message")).to_have_count(1)
     viewed.store.add([second])  # one row is drawn by the server, the other by the page
 

@@ -29,6 +29,7 @@ from tests.support.ports import closed_port
 from tests.support.services import Service, Viewed
 from tests.support.stores import Store
 from tests.support.waiting import wait_for
+from viewer.__main__ import HEAD_SECONDS
 from viewer.api.export import MAX_EXPORTS_PER_CLIENT
 from viewer.server.worker import MAX_LARGE_BODIES, MAX_WAITING
 
@@ -120,6 +121,7 @@ def test_a_connection_without_a_whole_request_is_closed_after_a_while(viewer: Se
             for beginning in beginnings
         ]
         for connection in opened:
+            connection.settimeout(2 * HEAD_SECONDS)
             assert connection.recv(1) == b""
 
 
