@@ -18,8 +18,8 @@ pytest_plugins = [
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are cores: tests of several processes wait more than they compute."""
-    return (os.cpu_count() or 1) + 1
+    """One worker for each core: most tests start processes of their own."""
+    return os.cpu_count() or 1
 
 
 @pytest.fixture(autouse=True)
