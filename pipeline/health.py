@@ -6,6 +6,7 @@ or a database. Readiness (`?probe=readiness`) checks the dependencies too.
 """
 
 import contextlib
+import functools
 import json
 import logging
 import socket
@@ -13,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import Any
 
 from flask import Blueprint, Flask, Response, request
@@ -22,6 +22,7 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
+from pipeline.timely import NoAnswer, Timely
 
 START = "start"
 # Shorter than the timeout of the readiness probes, so that they learn which dependency does not answer.
@@ -50,7 +51,10 @@ class Health:
     ) -> None:
         """Watch the start from now on, and each loop from its first report."""
         self._stall_seconds = stall_seconds
-        self._checks = {name: _Check(check) for name, check in checks.items()}
+        self._checks = {
+            name: Timely(functools.partial(_outcome, check), CHECK_AGAIN_SECONDS, CHECK_SECONDS)
+            for name, check in checks.items()
+        }
         self._clock = clock
         self._beats: dict[str, float] = {START: clock()}
         self._doing: dict[str, str] = {}
@@ -91,10 +95,9 @@ class Health:
     def readiness(self) -> Answer:
         """Return 200 if the service is alive, not draining, and every dependency works."""
         body, status = self.liveness()
-        deadline = time.monotonic() + CHECK_SECONDS
         for check in self._checks.values():
-            check.begin()
-        checks = {name: check.outcome(deadline) for name, check in self._checks.items()}
+            check.start()  # all at once
+        checks = {name: _in_time(check) for name, check in self._checks.items()}
         failed = [name for name, outcome in checks.items() if outcome != "ok"]
         if status == 200 and self._draining.is_set():
             body, status = _down("draining")
@@ -107,44 +110,23 @@ def _down(reason: str) -> Answer:
     return {"status": "DOWN!", "reason": reason}, 503
 
 
-class _Check:
-    """A check of one dependency, which all who ask at the same time share."""
+def _in_time(check: Timely[str]) -> str:
+    try:
+        return check()
+    except NoAnswer as error:
+        return str(error)
 
-    def __init__(self, check: Callable[[], None]) -> None:
-        """Check nothing yet."""
-        self._check = check
-        self._lock = threading.Lock()
-        self._answer: Future[str] | None = None
-        self._ended = 0.0
 
-    def begin(self) -> None:
-        """Check in a thread of its own, unless it was checked a moment ago or is being checked."""
-        with self._lock:
-            running = self._answer is not None and not self._answer.done()
-            if not running and self._ended + CHECK_AGAIN_SECONDS <= time.monotonic():
-                self._answer = Future()
-                threading.Thread(target=self._run, args=[self._answer], name="check", daemon=True).start()
-
-    def outcome(self, deadline: float) -> str:
-        """Return "ok" or what is wrong; that there is no answer, if there is none by then."""
-        assert self._answer is not None
-        try:
-            return self._answer.result(max(0.0, deadline - time.monotonic()))
-        except TimeoutError:
-            return f"no answer for {CHECK_SECONDS:g} s"
-
-    def _run(self, answer: "Future[str]") -> None:
-        try:
-            self._check()
-        except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
-            outcome = explain(error)
-        except Exception as error:
-            log.exception("check failed")
-            outcome = explain(error)
-        else:
-            outcome = "ok"
-        self._ended = time.monotonic()
-        answer.set_result(outcome)
+def _outcome(check: Callable[[], None]) -> str:
+    """Return "ok" or what is wrong."""
+    try:
+        check()
+    except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
+        return explain(error)
+    except Exception as error:
+        log.exception("check failed")
+        return explain(error)
+    return "ok"
 
 
 def health_blueprint(health: Health) -> Blueprint:

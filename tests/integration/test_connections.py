@@ -245,6 +245,6 @@ def test_readiness_names_a_dependency_that_hangs_in_time_and_checks_it_once_for_
     for _ in range(3):
         body, status = health.readiness()
         assert status == 503
-        assert body["checks"] == {"database": "no answer for 0.2 s", "aws": "ok"}
+        assert body["checks"] == {"database": "no answer within 0.2 s", "aws": "ok"}
     assert len(checks) == 1
     assert CHECK_SECONDS < 10  # the timeout of the probes in Kubernetes

@@ -14,6 +14,7 @@ from pipeline.health import Health
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
 from pipeline.store.faults import FaultShare
+from pipeline.timely import NoAnswer, Timely
 from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint
 from viewer.api.checks import Parameters
@@ -22,7 +23,6 @@ from viewer.api.models import Count
 from viewer.aws.fetching import FetchError, fetch_json
 from viewer.aws.queue_inspection import Queues
 from viewer.live.samples import Figures, Sample, Samples
-from viewer.timely import NoAnswer, Timely
 
 # However many pages ask, each figure is read once in this time.
 FRESH_SECONDS = 1.0

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
+from pipeline.timely import NoAnswer, Timely
 from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint
 from viewer.api.checks import Parameters
@@ -15,7 +16,6 @@ from viewer.api.status import DEADLINE_SECONDS, FRESH_SECONDS
 from viewer.api.views import Views
 from viewer.aws.fetching import FetchError
 from viewer.aws.queue_inspection import CannotLook, Depth, Queues
-from viewer.timely import NoAnswer, Timely
 
 
 class PurgeQuery(Parameters):

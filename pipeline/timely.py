@@ -19,9 +19,16 @@ class Timely(Generic[Value]):
     While a read takes longer than `deadline_seconds`, callers are told so at once.
     """
 
-    def __init__(self, read: Callable[[], Value], fresh_seconds: float, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Value],
+        fresh_seconds: float,
+        deadline_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Read nothing yet."""
         self._read, self._fresh_seconds, self._deadline_seconds = read, fresh_seconds, deadline_seconds
+        self._clock = clock
         self._lock = threading.Lock()
         self._answer: Future[Value] | None = None
         self._asked_at = 0.0
@@ -29,7 +36,7 @@ class Timely(Generic[Value]):
     def start(self) -> "tuple[Future[Value], float]":
         """Begin a read unless the value is fresh; return the answer to come, and when it was asked for."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             if self._answer is None or (self._answer.done() and self._asked_at + self._fresh_seconds <= now):
                 self._answer, self._asked_at = Future(), now
                 threading.Thread(target=self._ask, args=[self._answer], daemon=True).start()
@@ -38,7 +45,7 @@ class Timely(Generic[Value]):
     def __call__(self) -> Value:
         """Return the value, or raise what reading it raised. Raises NoAnswer."""
         answer, asked_at = self.start()
-        left = asked_at + self._deadline_seconds - time.monotonic()
+        left = asked_at + self._deadline_seconds - self._clock()
         try:
             return answer.result(max(0.0, left))
         except TimeoutError:
