@@ -112,9 +112,8 @@ class Viewer(BaseApplication):
         """Set how this worker stops, and which errors it ignores."""
         import gevent
 
-        if (
-            not self._settings.trusted_proxies
-        ):  # otherwise the address of a client is not that of its connection
+        # Behind a proxy, the address of a client is not that of its connection.
+        if not self._settings.trusted_proxies:
             worker.max_per_client = self._settings.max_streams_per_client + REQUESTS_BESIDE_STREAMS
 
         def stop() -> None:

@@ -122,7 +122,7 @@ class Writer:
         self._database, self._mask = database, mask
 
     def add(self, deliveries: Sequence[Delivery]) -> list[int | Conflict | Repeated]:
-        """Store new messages durably in one transaction; return the seq of each.
+        """Store messages durably, new ones in one transaction; return the seq of each.
 
         For a message that is stored already, only the further delivery is recorded; what it was is returned:
         a duplicate, or the next try of a message that had failed. A message that only has the identity of

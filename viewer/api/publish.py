@@ -92,7 +92,7 @@ def _attribute_name(name: str) -> str:
 def _attribute(name: str, value: Any) -> "MessageAttributeValueTypeDef":
     if isinstance(value, str):
         if not VALUE.fullmatch(value):
-            raise ValueError(f"{name} should be a text that is not empty, of characters that XML allows")
+            raise ValueError(f"{name} needs a value, of characters that XML allows")
         return {"DataType": "String", "StringValue": value}
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError(f"{name} should be a text or a number")
