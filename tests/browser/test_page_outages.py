@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.support.browser import open_page
+from tests.support.examples import arrival
 from tests.support.services import Viewed
 
 UP = {"state": "up", "reason": None}
@@ -121,3 +122,28 @@ def test_a_view_that_cannot_be_loaded_says_so(page: Page, viewed: Viewed) -> Non
     page.get_by_role("link", name="Metrics").click()
 
     expect(page.get_by_role("button", name="Reload the page")).to_be_visible()
+
+
+def test_a_page_whose_script_was_dropped_on_its_way_loads_itself_again(page: Page, viewed: Viewed) -> None:
+    page.route("**/core/api.js", lambda route: route.abort("internetdisconnected"), times=1)
+    open_page(page, viewed)
+
+
+def test_a_page_whose_script_never_arrives_says_so_and_stops_asking(page: Page, viewed: Viewed) -> None:
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+    page.add_init_script("globalThis.setTimeout = (later) => queueMicrotask(later)")
+    page.route("**/core/api.js", lambda route: route.abort())
+    page.goto(viewed.url)
+
+    connection = page.locator("#connection")
+    expect(connection).to_have_text("parts of this page cannot be loaded: reload it")
+    expect(connection).to_have_attribute("data-state", "broken")
+    assert len(loads) == 6
+
+
+def test_a_read_that_the_browser_dropped_is_tried_once_more(page: Page, viewed: Viewed) -> None:
+    viewed.store.add([arrival({"order": 1})])
+    page.route("**/api/messages/1", lambda route: route.abort(), times=1)
+    open_page(page, viewed)
+    expect(page.locator("#detail .json")).to_be_visible()

@@ -7,7 +7,10 @@ export const canWrite = !document.body.hasAttribute("data-read-only");
 export async function ask(path, options) {
   let answer;
   try {
-    answer = await fetch(path, options);
+    answer = await fetch(path, options).catch((error) => {
+      if (options?.method) throw error; // it may have been done
+      return fetch(path, options); // a request that the browser dropped: see incomplete.js
+    });
   } catch {
     throw new Error("the viewer does not answer");
   }
