@@ -12,14 +12,9 @@ pytest_plugins = [
     "tests.support.emulators",
     "tests.support.certificates",
     "tests.support.services",
+    "tests.support.interfaces",
     "tests.support.browser",
 ]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker for each core: most tests start processes of their own."""
-    return os.cpu_count() or 1
 
 
 @pytest.fixture(autouse=True)

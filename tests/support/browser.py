@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from tests.support.interfaces import Interfaces
 from tests.support.services import Service, Viewed
 
 
@@ -25,8 +26,8 @@ def start_chromium(playwright: Playwright) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
+def chromium() -> Iterator[Browser]:
+    """Chromium, for `browser`."""
     with sync_playwright() as playwright:
         try:
             browser = start_chromium(playwright)
@@ -37,13 +38,20 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
+def browser(chromium: Browser, interfaces: Interfaces) -> Iterator[Browser]:
+    """Chromium, while no container starts or ends."""
+    with interfaces.unchanged():
+        yield chromium
+
+
+@pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page of a fresh browser profile; an error in its script fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     # Only what fails waits for so long, and a busy machine is slow at times.
-    page.set_default_timeout(45_000)
-    expect.set_options(timeout=45_000)
+    page.set_default_timeout(15_000)
+    expect.set_options(timeout=15_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     # Shown beside a test that fails.

@@ -20,6 +20,12 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 @pytest.hookimpl
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the tests of the page to the end: they wait for those of the containers (see interfaces)."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
+@pytest.hookimpl
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
     """Schedule so unless another way is asked for by --dist."""
     return Scheduling(config, log) if config.getvalue("dist") == "loadscope" else None

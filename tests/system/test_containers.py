@@ -20,6 +20,7 @@ import pytest
 import requests
 
 from local.emulators import RESOURCES, ROOT
+from tests.support.interfaces import Interfaces
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -96,6 +97,13 @@ class Container:
 
     def start(self) -> None:
         docker("start", self.id)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone(interfaces: Interfaces) -> Iterator[None]:
+    """Containers come with interfaces, and go with them."""
+    with interfaces.changing():
+        yield
 
 
 # ---- The images, each by itself
