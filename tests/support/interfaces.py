@@ -5,19 +5,19 @@ each container.
 """
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.sharing import folder_of_all
+
 
 @pytest.fixture(scope="session")
 def interfaces(tmp_path_factory: pytest.TempPathFactory) -> "Interfaces":
     """The lock on the interfaces of this machine, which all workers of this run share."""
-    folder = tmp_path_factory.getbasetemp()
-    return Interfaces((folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "interfaces")
+    return Interfaces(folder_of_all(tmp_path_factory) / "interfaces")
 
 
 class Interfaces:

@@ -20,11 +20,11 @@ def shared(
 
     The locks go with the process that holds them, so that a worker that dies is not waited for.
     """
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    if not _of_workers():
         with open_part() as said:
             yield said
         return
-    folder = folders.getbasetemp().parent  # the session's; each worker has a folder of its own in it
+    folder = folder_of_all(folders)
     said_in = folder / name
     with (
         (folder / f"{name}.turn").open("w") as turn,
@@ -42,6 +42,16 @@ def shared(
         finally:
             if owner:
                 _wait_for_the_others(turn, users, said_in)
+
+
+def folder_of_all(folders: pytest.TempPathFactory) -> Path:
+    """Return the folder of the session: in it each worker has one of its own."""
+    folder = folders.getbasetemp()
+    return folder.parent if _of_workers() else folder
+
+
+def _of_workers() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
 
 
 def _wait_for_the_others(turn: IO[str], users: IO[str], said_in: Path) -> None:
