@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable
 
 from pipeline.message import ORIGINAL_ID
+from tests.attack.hostile_messages import event
 from tests.attack.system import Entry, System
 from tests.attack.tally import Tally
-from tests.support.hostile_messages import event
 
 PATIENCE_SECONDS = 30
 

@@ -8,10 +8,10 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
+from tests.attack.hostile_messages import event
 from tests.attack.system import System
 from tests.attack.tally import Tally
 from tests.support.attacks import connect
-from tests.support.hostile_messages import event
 from tests.support.services import Service
 from tests.support.waiting import wait_for
 

@@ -3,9 +3,9 @@
 import random
 import time
 
+from tests.attack.hostile_messages import hostile, innocent
 from tests.attack.system import System
 from tests.attack.tally import Tally
-from tests.support.hostile_messages import hostile, innocent
 
 SEED = 7
 INNOCENT = "innocent messages among them"

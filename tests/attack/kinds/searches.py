@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from tests.attack.holding import holding
+from tests.attack.hostile_messages import event
 from tests.attack.system import System
 from tests.attack.tally import Tally
 from tests.support.attacks import (
@@ -19,7 +20,6 @@ from tests.support.attacks import (
     following,
     stream_request,
 )
-from tests.support.hostile_messages import event
 
 STREAMS = 60
 PHRASES = 29

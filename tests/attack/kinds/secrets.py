@@ -11,9 +11,9 @@ from typing import Any
 
 import requests
 
+from tests.attack.hostile_messages import event
 from tests.attack.system import Entry, System
 from tests.attack.tally import Tally
-from tests.support.hostile_messages import event
 from tests.support.services import Service
 
 SEED = 7
