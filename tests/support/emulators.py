@@ -2,11 +2,13 @@
 
 import contextlib
 import runpy
+import secrets
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
 
 from local.emulators import RESOURCES, aws_environment, start_emulator
@@ -73,6 +75,34 @@ def create(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
 def emulator(request: pytest.FixtureRequest) -> str:
     """Each emulator in turn."""
     return str(request.param)
+
+
+@pytest.fixture
+def open_account(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], dict[str, str]]:
+    """Open an account with nothing in it: `open_account("localstack")` returns the variables that lead there.
+
+    boto3 in the test's own process reaches it too, instead of the one that everything else shares.
+    """
+
+    def open_account(emulator: str) -> dict[str, str]:
+        port = request.getfixturevalue(f"{emulator}_port")
+        # Both emulators take a key of twelve digits for an account ("Multi-account setups", LocalStack).
+        account = f"{secrets.randbelow(10**12):012}"
+        environment = {**aws_environment(port), "AWS_ACCESS_KEY_ID": account}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep the credentials of another test
+        return environment
+
+    return open_account
+
+
+@pytest.fixture
+def account(emulator: str, open_account: Callable[[str], dict[str, str]]) -> dict[str, str]:
+    """An account with nothing in it, on each emulator in turn."""
+    return open_account(emulator)
 
 
 @pytest.fixture
