@@ -47,7 +47,12 @@ def main() -> None:
     mask = Mask(settings.redacted_fields)
     writer = Writer(database, mask)
     queue, probed_queue = (
-        Queue(sqs_client(timeout), settings.queue_name, settings.visibility_timeout_seconds)
+        Queue(
+            sqs_client(timeout),
+            settings.queue_name,
+            settings.visibility_timeout_seconds,
+            settings.topic_name,
+        )
         for timeout in (settings.wait_time_seconds + ANSWER_SECONDS, PROBE_TIMEOUT_SECONDS)
     )
     handlers = load_handlers(settings.handler, writer)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumer.fast_sqs import FastSqs
 from pipeline.aws import LONG_POLL_SECONDS, MAX_BATCH, queue_url
+from pipeline.envelope import Publication
 from pipeline.message import TEXT, Delivery, Message, attribute_text, message_from_body
 from pipeline.ttl_cache import TtlCache
 
@@ -15,15 +16,26 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 LIMIT_CACHE_SECONDS = 60.0
+# "ReceiveMessage", AWS: what is said of a message besides its body and its attributes.
+SYSTEM_ATTRIBUTES = (
+    *("ApproximateReceiveCount", "SentTimestamp"),
+    *("MessageGroupId", "MessageDeduplicationId", "SequenceNumber"),  # of FIFO queues
+)
 MAX_VISIBILITY_SECONDS = 43_200  # twelve hours after the receipt ("ChangeMessageVisibility", AWS)
 
 
 class Queue:
     """An SQS queue, looked up by name. Methods raise what boto3 raises and do not retry."""
 
-    def __init__(self, sqs: "SQSClient", name: str, visibility_timeout_seconds: int) -> None:
-        """Store the client; no request is made yet."""
+    def __init__(
+        self, sqs: "SQSClient", name: str, visibility_timeout_seconds: int, topic_name: str | None = None
+    ) -> None:
+        """Store the client; no request is made yet.
+
+        `topic_name` is the topic of messages that arrive without an envelope, if the queue has only one.
+        """
         self.name = name
+        self._topic_name = topic_name
         self.visibility_timeout_seconds = visibility_timeout_seconds
         self._sqs = sqs
         self._fast_sqs = FastSqs(sqs)
@@ -56,7 +68,7 @@ class Queue:
                 "MaxNumberOfMessages": MAX_BATCH,
                 "WaitTimeSeconds": wait_seconds,
                 "VisibilityTimeout": self.visibility_timeout_seconds,
-                "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp"],
+                "MessageSystemAttributeNames": SYSTEM_ATTRIBUTES,
                 "MessageAttributeNames": ["All"],
             },
         )
@@ -101,15 +113,21 @@ class Queue:
         system = raw.get("Attributes", {})
         sent = int(system.get("SentTimestamp", 0)) / 1000
         sent_at = datetime.fromtimestamp(sent, UTC) if sent else received_at
+        attributes = raw.get("MessageAttributes", {})
         return Delivery(
             message=message_from_body(
                 raw["Body"],
                 text_id=raw["MessageId"],
                 text_source=self._text_source,
                 published=sent_at,
-                attributes={
-                    name: attribute_text(value) for name, value in raw.get("MessageAttributes", {}).items()
-                },
+                attributes={name: attribute_text(value) for name, value in attributes.items()},
+                publication=Publication(
+                    topic=self._topic_name,
+                    attribute_types={name: value["DataType"] for name, value in attributes.items()},
+                    group_id=system.get("MessageGroupId"),
+                    deduplication_id=system.get("MessageDeduplicationId"),
+                    sequence_number=system.get("SequenceNumber"),
+                ),
             ),
             queue=self.name,
             message_id=raw["MessageId"],

@@ -17,6 +17,9 @@ class ConsumerSettings(DatabaseSettings, RedactionSettings):
     """The queue to consume, the database to store in, and how messages are handled."""
 
     queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue of the consumer")
+    topic_name: ResourceName | None = Field(
+        None, description="SNS topic of the queue if it has only one: envelopes name theirs themselves"
+    )
     pollers: Annotated[int, Field(ge=1, le=100)] = Field(4, description="number of concurrent poll loops")
     wait_time_seconds: Annotated[int, Field(ge=0, le=20)] = Field(
         LONG_POLL_SECONDS, description="seconds that a poll waits for messages"

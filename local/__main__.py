@@ -93,6 +93,7 @@ def _start_services(settings: RunSettings, environment: dict[str, str], started:
                 log_file=settings.run_folder / f"{service}.log",
                 environment={
                     "LOG_FORMAT": "text",
+                    "TOPIC_NAME": "broadcasts",  # which the consumer cannot tell by itself
                     **os.environ,
                     **environment,
                     "PORT": str(port),

@@ -13,10 +13,19 @@ import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from pipeline.envelope import (
+    UNKNOWN,
+    Publication,
+    attributes_in,
+    is_notification,
+    publication_in,
+    taken_by_sns,
+    topic_name,
+)
 from pipeline.formats import parse_time, recognise
 from pipeline.json_text import read_json, to_json
 
@@ -36,8 +45,6 @@ COPY_OF = "fanoutcopyof"
 
 PREVIEW_LENGTH = 200
 MAX_BIGINT = 2**63 - 1
-# SNS tries to deliver to a queue for so long ("Amazon SNS message delivery retries").
-SNS_RETRY_PERIOD = timedelta(days=23)
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 # Of the message attributes that are those of a CloudEvent in binary mode. They are named as headers ("HTTP
@@ -58,7 +65,8 @@ class Message:
     `time` is when SNS or SQS took it, in UTC; `event_time` is the time that it states itself, or None. `body`
     is the text exactly as published, `data` its payload: JSON (see read_json), text, or bytes. `title` says
     in words what happened, if its format tells and its data holds no text. `copy_of` names its original (see
-    COPY_OF) if it is a copy. `attributes` are its SNS or SQS message attributes.
+    COPY_OF) if it is a copy. `attributes` are its SNS or SQS message attributes, binary ones in base64;
+    `publication` has their types, and all else that SNS and SQS say of it.
     """
 
     source: str
@@ -71,6 +79,7 @@ class Message:
     event_time: datetime | None = None
     title: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    publication: Publication = UNKNOWN
 
     @property
     def identity(self) -> bytes:
@@ -185,31 +194,35 @@ def message_from_body(
     text_source: str,
     published: datetime,
     attributes: Mapping[str, str] = NO_ATTRIBUTES,
+    publication: Publication = UNKNOWN,
 ) -> Message:
     """Return the message of an SQS body: any text, alone or in an SNS notification.
 
     What has no identity of its own gets `text_source` and `text_id`. In a notification it gets the topic and
     the id in there, never `text_source`: anybody can write a notification that names any id. `published` is
-    when SQS took it, `attributes` are its SQS message attributes.
+    when SQS took it, `attributes` are its SQS message attributes; `publication` is what is known without the
+    notification.
     """
     document = read_json(body)
-    if not _is_notification(document):
-        return _read(
+    if not is_notification(document):
+        message = _read(
             body, document, attributes, text_id=text_id, text_source=text_source, published=published
         )
+        return replace(message, publication=publication)
     inner = document["Message"]
     message = _read(
         inner,
         read_json(inner),
-        {**_attributes_in(document), **attributes},
+        {**attributes_in(document), **attributes},
         text_id=document["MessageId"],
-        text_source=f"/sns/{document['TopicArn'].rpartition(':')[2]}",
-        published=_taken_by_sns(document.get("Timestamp"), published),
+        text_source=f"/sns/{topic_name(document['TopicArn'])}",
+        published=taken_by_sns(document.get("Timestamp"), published),
     )
-    subject = document.get("Subject")
-    if message.title or _text_member(message.data) or not isinstance(subject, str):
-        return message
-    return replace(message, title=subject)
+    publication = publication_in(document, publication)
+    has_words = message.title or _text_member(message.data)
+    return replace(
+        message, publication=publication, title=message.title if has_words else publication.subject
+    )
 
 
 def read_stored(body: str, attributes: Mapping[str, str]) -> Message:
@@ -364,44 +377,3 @@ def _event_title(event: Mapping[str, Any], data: Any) -> str | None:
 def _text_member(data: Any) -> str | None:
     text = data.get("text") if isinstance(data, dict) else None
     return text if isinstance(text, str) else None
-
-
-# ---- the envelope of SNS
-
-
-def _is_notification(document: Any) -> bool:
-    """Return whether this is an envelope of SNS, without raw delivery ("Amazon SNS message formats", AWS).
-
-    A document with other members is none: unwrapping would drop them.
-    """
-    return (
-        isinstance(document, dict)
-        and document.get("Type") == "Notification"
-        and all(isinstance(document.get(name), str) for name in ("Message", "MessageId", "TopicArn"))
-        and document.keys() <= _NOTIFICATION_MEMBERS
-    )
-
-
-_NOTIFICATION_MEMBERS = {
-    *("Type", "MessageId", "TopicArn", "Subject", "Message", "Timestamp", "MessageAttributes"),
-    *("SignatureVersion", "Signature", "SigningCertURL", "SigningCertUrl"),
-    *("UnsubscribeURL", "UnsubscribeUrl", "SequenceNumber"),
-}
-
-
-def _attributes_in(notification: Mapping[str, Any]) -> dict[str, str]:
-    attributes = notification.get("MessageAttributes")
-    if not isinstance(attributes, dict):
-        return {}
-    return {
-        name: given["Value"]
-        for name, given in attributes.items()
-        if isinstance(given, dict) and isinstance(given.get("Value"), str)
-    }
-
-
-def _taken_by_sns(timestamp: Any, taken_by_sqs: datetime) -> datetime:
-    """Return when SNS took a message, if that can be true, else when SQS took it."""
-    time = parse_time(timestamp)
-    is_credible = time is not None and taken_by_sqs - SNS_RETRY_PERIOD <= time <= taken_by_sqs
-    return time if time is not None and is_credible else taken_by_sqs

@@ -84,6 +84,13 @@ class Mask:
             return value
         return MASK if self.hides(path) else self._text(frozenset({"data", path.casefold()}), value, 0)
 
+    def subject(self, subject: str) -> str:
+        """Return the subject of a message, masked as the member `Subject` of its notification is."""
+        if not self.fields:
+            return subject
+        path = "data.subject"
+        return MASK if self.hides(path) else self._text(frozenset({"data", path}), subject, 0)
+
     def preview(self, preview: str) -> str:
         """Return a preview masked: the beginning of a text, of the data as JSON, or of `text` in it."""
         if not self.fields or not preview:

@@ -3,7 +3,7 @@
 Each message is stored with its terms, in one column under one index: a `tsvector` under GIN, filled by this
 module and not by PostgreSQL's parser, which is made for prose and splits ids and numbers inconsistently:
 
-- each word of its data, type, source, id and title: `hello`;
+- each word of its data, type, source, id, subject and title: `hello`;
 - each field, as path and value: `type=shop.order`, `attr.tenant=acme`, `data.order.id=42`. Arrays add nothing
   to a path: `data.items.sku=7` finds a message where any item has that value.
 
@@ -34,14 +34,16 @@ _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 
 
-def index_terms(message: Message, attributes: Mapping[str, str]) -> list[str]:
-    """Return the terms by which a message is found, each once."""
+def index_terms(message: Message, attributes: Mapping[str, str], queue: str) -> list[str]:
+    """Return the terms by which a message that this queue brought is found, each once."""
     own = {"type": message.type, "source": message.source, "id": message.id}
-    terms = [field_term(name, value) for name, value in own.items()]
+    subject, topic = message.publication.subject, message.publication.topic
+    more = {"queue": queue, "topic": topic, "subject": subject}
+    terms = [field_term(name, value) for name, value in (own | more).items() if value]
     terms += [field_term(f"attr.{name}", value) for name, value in attributes.items()]
     if message.copy_of:
         terms.append(field_term("copyof", message.copy_of))
-    for value in (*own.values(), message.title or ""):
+    for value in (*own.values(), subject or "", message.title or ""):
         terms += split_words(value)
     return _bounded(chain(terms, _data_terms(message.data)))
 

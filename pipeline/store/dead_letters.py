@@ -51,10 +51,18 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class WholeDeadLetter(DeadLetter):
-    """A dead letter with its body as published."""
+    """A dead letter with its body as published, and how it was (see StoredMessage)."""
 
     body: str
     attributes: Mapping[str, str]
+    topic: str | None
+    topic_arn: str | None
+    subject: str | None
+    attribute_types: Mapping[str, str] | None
+    sns_message_id: str | None
+    group_id: str | None
+    deduplication_id: str | None
+    sequence_number: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,10 @@ LETTER_COLUMNS: LiteralString = f"""
      WHERE o.queue = f.queue AND o.identity = f.identity AND o.content = f.content) AS redriven_at,
     CASE WHEN {IS_DEAD} THEN 'dead' ELSE 'lost' END AS status, f.lost_at, f.lost_reason,
     f.copy_succeeded_at"""
+
+PUBLICATION_COLUMNS: LiteralString = """
+    f.topic, f.topic_arn, f.subject, f.attribute_types, f.sns_message_id, f.group_id, f.deduplication_id,
+    f.sequence_number"""
 
 # A try that failed after it had stored the message, or found it stored, is one delivery in two tables.
 DELIVERIES: LiteralString = f"""
@@ -182,7 +194,7 @@ class FailureReader:
     def dead_letter(self, message_id: str) -> WholeDeadLetter | None:
         """Return the message with this SQS id that is dead or lost, or None if none is."""
         query: LiteralString = (
-            f"SELECT {LETTER_COLUMNS}, f.body, f.attributes FROM failures f"
+            f"SELECT {LETTER_COLUMNS}, {PUBLICATION_COLUMNS}, f.body, f.attributes FROM failures f"
             f" WHERE f.message_id = %s AND ({IS_DEAD} OR {IS_LOST})"
         )
         with self._database.connection() as connection:

@@ -15,7 +15,7 @@ from pipeline.retry import is_outage
 from pipeline.search.sql import IS_OPEN, IS_SENT_BACK
 from pipeline.store.connection import Database
 from pipeline.store.redrives import KEPT_DAYS
-from pipeline.store.writer import storable_attributes, storable_title
+from pipeline.store.writer import publication_columns, storable_attributes, storable_title
 from pipeline.ttl_cache import TtlCache
 
 # How long the log may go on believing that no failure is open. A redrive by hand takes longer.
@@ -39,10 +39,14 @@ class FailedTry:
 
 RECORD: LiteralString = """
     INSERT INTO failures (queue, message_id, identity, content, source, id, type, time, title, preview, body,
-                          attributes, error_type, error, traceback, tries, dead_at)
+                          attributes, error_type, error, traceback, tries, dead_at,
+                          topic, topic_arn, subject, attribute_types, sns_message_id, group_id,
+                          deduplication_id, sequence_number)
     VALUES (%(queue)s, %(message_id)s, %(identity)s, %(content)s, %(source)s, %(id)s, %(type)s, %(time)s,
             %(title)s, %(preview)s, %(body)s, %(attributes)s, %(error_type)s, %(error)s, %(traceback)s,
-            %(tries)s, CASE WHEN %(last)s THEN now() END)
+            %(tries)s, CASE WHEN %(last)s THEN now() END,
+            %(topic)s, %(topic_arn)s, %(subject)s, %(attribute_types)s, %(sns_message_id)s, %(group_id)s,
+            %(deduplication_id)s, %(sequence_number)s)
     ON CONFLICT (queue, message_id) DO UPDATE SET
         error_type = excluded.error_type, error = excluded.error, traceback = excluded.traceback,
         tries = excluded.tries, last_failed_at = now(), dead_at = excluded.dead_at,
@@ -145,7 +149,10 @@ def _success(delivery: Delivery) -> tuple[str, bytes, str, bytes]:
 
 def _row(failed: FailedTry) -> dict[str, object]:
     message = failed.delivery.message
+    publication = publication_columns(message)
     return {
+        **publication,
+        "attribute_types": Jsonb(publication["attribute_types"]),
         "queue": failed.delivery.queue,
         "message_id": failed.delivery.message_id,
         "identity": message.identity,

@@ -26,8 +26,9 @@ Between = tuple[int | None, int | None]  # seqs, both excluded
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What lists and the live stream show of a stored message; source, id and type up to MAX_SUMMARY_TEXT.
+    """What lists and the live stream show of a stored message; its texts up to MAX_SUMMARY_TEXT.
 
+    `queue` brought it; `topic` and `subject` are None where they are unknown.
     `time` is when SNS or SQS took it, `event_time` the time that it states itself. `title` is shown in place
     of the preview if there is one. `since_previous_seconds` is from the `time` of the message stored before
     it to its own. It is None for the first message, and negative where a later message overtook an earlier
@@ -55,18 +56,29 @@ class Summary:
     tries: int
     status: str | None
     conflict_of: int | None
+    queue: str
+    topic: str | None
+    subject: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage(Summary):
-    """A whole message, with the delivery that stored it and the queue that it came from."""
+    """A whole message, with the delivery that stored it, and how it was published (see Publication).
 
-    queue: str
+    `attribute_types` are None of a message that an older release stored.
+    """
+
     body: str
     message_id: str
     attributes: Mapping[str, str]
     sent_at: datetime
     received_at: datetime
+    topic_arn: str | None
+    attribute_types: Mapping[str, str] | None
+    sns_message_id: str | None
+    group_id: str | None
+    deduplication_id: str | None
+    sequence_number: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +109,10 @@ _STATUSES: LiteralString = ", ".join(
 )
 # Lists and the live stream hold many of these in memory, and a message may have an id of a megabyte.
 _SHORT: LiteralString = ", ".join(
-    f"left(m.{name}, {MAX_SUMMARY_TEXT}) AS {name}" for name in ("source", "id", "type")
+    f"left(m.{name}, {MAX_SUMMARY_TEXT}) AS {name}" for name in ("source", "id", "type", "topic", "subject")
 )
 _OTHERS: LiteralString = f"""
-    m.seq, m.time, m.event_time, m.title, m.preview, m.color, m.sequence,
+    m.seq, m.time, m.event_time, m.title, m.preview, m.color, m.sequence, m.queue,
     m.size, m.receive_count, m.stored_at,
     extract(epoch FROM m.stored_at - m.time)::float8 AS latency_seconds,
     extract(epoch FROM m.time - (
@@ -112,8 +124,9 @@ _OTHERS: LiteralString = f"""
     CASE {_STATUS} END AS status, m.conflict_of"""
 SUMMARY_COLUMNS: LiteralString = f"{_OTHERS}, {_SHORT}"
 WHOLE_COLUMNS: LiteralString = f"""
-    {_OTHERS}, m.source, m.id, m.type, m.queue, m.body, m.message_id, m.attributes, m.sent_at,
-    m.received_at"""
+    {_OTHERS}, m.source, m.id, m.type, m.topic, m.subject, m.body, m.message_id, m.attributes, m.sent_at,
+    m.received_at, m.topic_arn, m.attribute_types, m.sns_message_id, m.group_id, m.deduplication_id,
+    m.sequence_number"""
 
 
 class Reader:

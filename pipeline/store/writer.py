@@ -33,22 +33,29 @@ Repeated = Literal["duplicate", "retried"]  # what a further delivery of a store
 
 COLUMNS: LiteralString = """
     queue, identity, content, source, id, type, time, event_time, body, title, preview, color,
-    sequence, size, message_id, receive_count, attributes, sent_at, received_at, terms, conflict_of"""
+    sequence, size, message_id, receive_count, attributes, sent_at, received_at,
+    topic, topic_arn, subject, attribute_types, sns_message_id, group_id, deduplication_id,
+    sequence_number, terms, conflict_of"""
 VALUES: LiteralString = """
     new.queue, new.identity, new.content, new.source, new.id, new.type, new.time, new.event_time,
     new.body, new.title, new.preview, new.color, new.sequence, new.size, new.message_id, new.receive_count,
-    new.attributes, new.sent_at, new.received_at, array_to_tsvector(new.terms)"""
+    new.attributes, new.sent_at, new.received_at, new.topic, new.topic_arn, new.subject, new.attribute_types,
+    new.sns_message_id, new.group_id, new.deduplication_id, new.sequence_number,
+    array_to_tsvector(new.terms)"""
 # The rows of a batch, see _row.
 NEW: LiteralString = """
     new AS MATERIALIZED (
         SELECT place, queue, decode(identity, 'hex') AS identity, decode(content, 'hex') AS content,
                source, id, type, time, event_time, body, title, preview, color, sequence, size,
-               message_id, receive_count, attributes, sent_at, received_at, terms
+               message_id, receive_count, attributes, sent_at, received_at, topic, topic_arn, subject,
+               attribute_types, sns_message_id, group_id, deduplication_id, sequence_number, terms
         FROM json_to_recordset(%(rows)s) AS new (
             place integer, queue text, identity text, content text, source text, id text, type text,
             time timestamptz, event_time timestamptz, body text, title text, preview text, color text,
             sequence bigint, size integer, message_id text, receive_count integer, attributes jsonb,
-            sent_at timestamptz, received_at timestamptz, terms text[]))"""
+            sent_at timestamptz, received_at timestamptz, topic text, topic_arn text, subject text,
+            attribute_types jsonb, sns_message_id text, group_id text, deduplication_id text,
+            sequence_number text, terms text[]))"""
 
 # The last part of the unique key: any number of contents may have one identity, and finding one must not
 # depend on how many there are.
@@ -177,6 +184,22 @@ def storable_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     return {storable(name): storable(value) for name, value in attributes.items()}
 
 
+def publication_columns(message: Message) -> dict[str, str | dict[str, str] | None]:
+    """Return how a message was published, by column, in the form that PostgreSQL can hold."""
+    known = message.publication
+    texts = {
+        "topic": known.topic,
+        "topic_arn": known.topic_arn,
+        "subject": known.subject,
+        "sns_message_id": known.message_id,
+        "group_id": known.group_id,
+        "deduplication_id": known.deduplication_id,
+        "sequence_number": known.sequence_number,
+    }
+    types = storable_attributes(known.attribute_types)
+    return {name: text and storable(text) for name, text in texts.items()} | {"attribute_types": types}
+
+
 def storable_title(message: Message) -> str | None:
     """Return the beginning of the title of a message in the form that PostgreSQL can hold."""
     return storable(message.title[:PREVIEW_LENGTH]) if message.title else None
@@ -231,14 +254,17 @@ def _row(place: int, delivery: Delivery, mask: Mask) -> dict[str, Any]:
         "attributes": storable_attributes(delivery.attributes),
         "sent_at": delivery.sent_at.isoformat(),
         "received_at": delivery.received_at.isoformat(),
-        "terms": index_terms(_masked(message, mask), mask.attributes(delivery.attributes)),
+        **publication_columns(message),
+        "terms": index_terms(_masked(message, mask), mask.attributes(delivery.attributes), delivery.queue),
     }
 
 
 def _masked(message: Message, mask: Mask) -> Message:
-    """Return the message with what its masked body says."""
-    body = mask.body(message.body, message.attributes)
-    if body == message.body:
+    """Return the message with what its masked body says, and without its subject if that is masked."""
+    body, subject = mask.body(message.body, message.attributes), message.publication.subject
+    is_subject_shown = subject is None or mask.subject(subject) == subject
+    if body == message.body and is_subject_shown:
         return message
     seen = read_stored(body, mask.attributes(message.attributes))
-    return replace(message, body=body, data=seen.data, title=seen.title)
+    publication = message.publication if is_subject_shown else replace(message.publication, subject=None)
+    return replace(message, body=body, data=seen.data, title=seen.title, publication=publication)

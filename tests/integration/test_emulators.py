@@ -80,7 +80,9 @@ def test_the_subscription_delivers_raw(suffix: str) -> None:
 
 def as_published(delivery: Delivery, message: Message) -> Message:
     """Return what was delivered, with the time and the attributes that it had before SNS took it."""
-    return replace(delivery.message, time=message.time, attributes=message.attributes)
+    return replace(
+        delivery.message, time=message.time, attributes=message.attributes, publication=message.publication
+    )
 
 
 def test_a_published_message_is_received_with_its_attributes_and_deleted(suffix: str) -> None:

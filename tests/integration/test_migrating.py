@@ -14,6 +14,7 @@ from consumer.handler import StoreHandler, Unavailable
 from pipeline.redaction import NO_MASK
 from pipeline.retry import DATABASE_ERRORS
 from pipeline.search.grammar import parse_search
+from pipeline.search.sql import Condition, Search, has_term
 from pipeline.store.connection import Database
 from pipeline.store.migrate import MIGRATIONS, SCHEMA_VERSION, Migration, SchemaMismatch, migrate
 from pipeline.store.writer import Conflict, Writer
@@ -236,3 +237,41 @@ def test_a_migrated_message_counts_from_when_sqs_took_it(old_store: Store) -> No
     assert last.time == old_store.get(last.seq).sent_at  # type: ignore[union-attr]
     [letter] = FailureRecords(old_store).dead_letters()
     assert letter.time == min(one.sent_at for one in FailureRecords(old_store).deliveries(7))
+
+
+def test_a_migrated_message_says_nothing_of_how_it_was_published_but_its_queue(old_store: Store) -> None:
+    old_store.create_schema()
+
+    seqs = [one.seq for one in old_store.find(limit=50)]
+    by_queue = Condition("", has_term(f"queue={QUEUE}"))
+    assert [one.seq for one in old_store.find(Search((by_queue,)), limit=50)] == seqs
+    whole = old_store.get(1)
+    assert whole is not None
+    assert (whole.queue, whole.topic, whole.subject, whole.attribute_types) == (QUEUE, None, None, None)
+    letter = FailureRecords(old_store).dead_letter("m-7")
+    assert letter is not None
+    assert (letter.topic, letter.attribute_types) == (None, None)
+
+
+def test_a_store_that_the_last_release_filled_is_migrated_with_its_data(database_url: str) -> None:
+    """The last schema without how messages were published."""
+    store = Store(database_url)
+    migrate(store.database, QUEUE, [one for one in MIGRATIONS if one.version <= 6])
+    with store.connection() as connection:
+        connection.execute("ALTER TABLE messages DISABLE TRIGGER messages_version")
+        connection.execute(
+            """INSERT INTO messages (queue, identity, content, source, id, type, time, body, preview, size,
+                                     message_id, receive_count, attributes, sent_at, received_at, terms)
+               VALUES (%s, 'a', 'c', '/s', 'i', 't', now(), 'hi', 'hi', 2, 'm', 1, '{"tenant": "acme"}',
+                       now(), now(), array_to_tsvector('{hi,type=t}'))""",
+            [QUEUE],
+        )
+        connection.execute("ALTER TABLE messages ENABLE TRIGGER messages_version")
+
+    store.create_schema()
+
+    for search in ("hi", "type:t"):
+        found = store.find(parse_search(search, datetime.now(UTC), NO_MASK), limit=5)
+        assert [(one.queue, one.topic) for one in found] == [(QUEUE, None)]
+    assert store.add([arrival()]) != []
+    store.close()

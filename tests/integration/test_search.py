@@ -162,7 +162,7 @@ SCALARS = st.none() | st.booleans() | st.floats() | st.integers() | st.text()
 
 @given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_every_data_has_terms_that_the_store_can_hold(data: Any) -> None:
-    terms = index_terms(arrival(data).message, {})
+    terms = index_terms(arrival(data).message, {}, "queue")
 
     assert all(terms)
     assert len(set(terms)) == len(terms)
@@ -196,7 +196,7 @@ def test_no_content_keeps_a_message_from_being_stored(store: Store, body: str) -
 def test_a_large_message_has_no_more_terms_than_the_index_takes() -> None:
     body = json.dumps([f"word{number}" for number in range(80_000)])
 
-    assert len(index_terms(raw_arrival(body).message, {})) <= MAX_TERMS
+    assert len(index_terms(raw_arrival(body).message, {}, "queue")) <= MAX_TERMS
 
 
 # ---- what became of a message

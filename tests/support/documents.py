@@ -34,14 +34,15 @@ TABLE = r"(?:\|.*\n)+"
 
 def settings_rows() -> list[str]:
     """Return a row for each setting of a service; those of all services first."""
-    fields: dict[str, tuple[list[str], FieldInfo]] = {}
+    # One variable may mean different things to two services.
+    fields: dict[tuple[str, str | None], tuple[list[str], FieldInfo]] = {}
     for service, settings in SERVICES.items():
         for name, field in settings.model_fields.items():
-            fields.setdefault(name, ([], field))[0].append(service)
+            fields.setdefault((name, field.description), ([], field))[0].append(service)
     ordered = sorted(fields.items(), key=lambda item: -len(item[1][0]))
     return [
         _row(name, "all" if len(readers) == len(SERVICES) else ", ".join(readers), field)
-        for name, (readers, field) in ordered
+        for (name, _), (readers, field) in ordered
     ]
 
 

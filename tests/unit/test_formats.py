@@ -187,7 +187,7 @@ def test_a_document_with_anything_in_the_place_of_a_member_becomes_a_message(sam
         assert all(isinstance(one, str) for one in (message.source, message.id, message.type, message.shown))
         assert message.source
         assert message.id
-        assert index_terms(message, {})
+        assert index_terms(message, {}, "queue")
 
 
 def test_the_title_of_an_event_reads_only_its_beginning() -> None:

@@ -9,6 +9,7 @@ from time import process_time
 
 import pytest
 
+from pipeline.envelope import UNKNOWN, Publication
 from pipeline.json_text import MAX_DEPTH, read_json
 from pipeline.message import (
     BATCH,
@@ -249,6 +250,52 @@ def test_a_message_counts_from_when_sqs_took_it_however_old_its_event_is() -> No
 )
 def test_an_envelope_tells_when_sns_took_it_if_that_can_be_true(timestamp: object, time: datetime) -> None:
     assert taken(enveloped("hi", Timestamp=timestamp)).time == time
+
+
+# ---- how it was published
+
+
+def test_an_envelope_says_more_than_the_queue_and_its_word_counts_on_its_topic() -> None:
+    body = enveloped(
+        "hi",
+        Subject="An order",
+        SequenceNumber="7",
+        MessageAttributes={
+            "priority": {"Type": "Number", "Value": "5"},
+            "plain": {"Value": "no type"},
+            "lost": {"Type": "Binary"},
+        },
+    )
+    known = Publication(topic="told", attribute_types={"own": "Binary"}, group_id="A-1")
+
+    message = message_from_body(
+        body,
+        text_id="sqs-id",
+        text_source="/sqs/queue",
+        published=SENT,
+        attributes={"own": "AP8="},
+        publication=known,
+    )
+
+    assert message.publication == Publication(
+        topic="z",
+        topic_arn="arn:aws:sns:x:y:z",
+        message_id="sns-id",
+        subject="An order",
+        attribute_types={"priority": "Number", "plain": "String", "own": "Binary"},
+        group_id="A-1",
+        sequence_number="7",
+    )
+    assert message.attributes == {"priority": "5", "plain": "no type", "own": "AP8="}
+
+
+@pytest.mark.parametrize("wrong", [None, "", 5, ["a"], {}])
+def test_a_subject_that_is_no_text_is_none(wrong: object) -> None:
+    assert taken(enveloped("hi", Subject=wrong, SequenceNumber=[])).publication.subject is None
+
+
+def test_a_message_without_an_envelope_is_published_as_the_consumer_knows() -> None:
+    assert taken(event()).publication == UNKNOWN
 
 
 # ---- CloudEvents in other modes

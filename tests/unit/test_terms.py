@@ -26,14 +26,14 @@ def test_no_message_takes_long_to_index(data: Any) -> None:
     message = arrival(data).message
 
     began = process_time()
-    terms = index_terms(message, {})
+    terms = index_terms(message, {}, "queue")
 
     assert process_time() - began < 3
     assert 5 <= len(terms) <= MAX_TERMS
 
 
 def test_a_value_under_a_name_that_no_search_can_hold_is_found_by_its_words() -> None:
-    terms = index_terms(arrival({"short": {"k" * 2_000: "needle", "near": "pin"}}).message, {})
+    terms = index_terms(arrival({"short": {"k" * 2_000: "needle", "near": "pin"}}).message, {}, "queue")
 
     assert "needle" in terms
     assert "data.short.near=pin" in terms
