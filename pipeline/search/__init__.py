@@ -1,3 +1,3 @@
-"""Search: what a person types (`grammar`), its SQL conditions on stored messages (`sql`), and the terms by
-which the index finds messages (`terms`).
+"""Search: what a person types (`syntax`, `grammar`), its SQL conditions on stored messages (`sql`), and the
+terms by which the index finds messages (`terms`).
 """

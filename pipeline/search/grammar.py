@@ -8,8 +8,17 @@ from datetime import UTC, datetime, timedelta
 from psycopg import sql
 
 from pipeline.message import storable
-from pipeline.redaction import Mask
-from pipeline.search.sql import STATUSES, Condition, Search, has_term, published
+from pipeline.redaction import NO_MASK, Mask
+from pipeline.search.sql import (
+    STATUSES,
+    Condition,
+    Search,
+    either,
+    has_term,
+    opposite,
+    published,
+)
+from pipeline.search.syntax import Alternatives, Node, SearchError, Token, Word, parse, tokens
 from pipeline.search.terms import field_term, split_words
 from pipeline.search.visible import visible_field, visible_text, visible_word
 
@@ -19,7 +28,6 @@ MAX_SCANS = 12
 # Words of a phrase that are looked up in the index. Its text is compared anyway; more would only cost.
 MAX_PHRASE_WORDS = 8
 
-_TOKEN = re.compile(r'(-)?(?:([A-Za-z_][\w.\-]*):(?!//))?(?:"((?:[^"\\]|\\.)*)"?|(\S+))')
 _DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SIZE = re.compile(r"(\d{1,12})([km]?)b?", re.IGNORECASE)
 _OWN_FIELDS = ("type", "source", "id", "copyof")
@@ -34,13 +42,10 @@ _EXAMPLES = {
     "larger": "1k",
     "smaller": "2m",
 }
+_MISSPELT = {"or": "OR", "and": "", "AND": ""}
 _CHANGING = ("status",)  # a stored message may start or stop matching these
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZES = {"": 1, "k": 1024, "m": 1024 * 1024}
-
-
-class SearchError(ValueError):
-    """The search cannot be understood; the text says which part, and what would be."""
 
 
 def parse_search(text: str, now: datetime, mask: Mask) -> Search:
@@ -50,12 +55,10 @@ def parse_search(text: str, now: datetime, mask: Mask) -> Search:
     """
     if len(text) > MAX_SEARCH_LENGTH:
         raise SearchError(f"a search has at most {MAX_SEARCH_LENGTH:,} characters")
-    # A lone minus is the beginning of a condition that is still being typed.
-    tokens = (token for token in _TOKEN.finditer(text) if token.group() != "-")
-    conditions = [_condition(token, now, mask) for token in tokens]
-    if len(conditions) > MAX_CONDITIONS:
+    alternatives = parse(text)
+    if _count(alternatives) > MAX_CONDITIONS:
         raise SearchError(f"a search has at most {MAX_CONDITIONS} conditions")
-    search = Search(tuple(conditions))
+    search = _search(f"({text.strip()})", alternatives, now, mask)
     if search.scans > MAX_SCANS:
         kinds = "words and fields (with REDACT)" if mask else "phrases and words with punctuation"
         raise SearchError(f"a search has at most {MAX_SCANS} {kinds}")
@@ -63,34 +66,70 @@ def parse_search(text: str, now: datetime, mask: Mask) -> Search:
 
 
 def suggest(text: str) -> str | None:
-    """Return the search with misspelt operators (`typ:`) corrected, None if none looks misspelt."""
-    corrected = _TOKEN.sub(_correct, text)
-    return corrected if corrected != text else None
+    """Return the search with misspelt operators (`typ:`, `or`) corrected, None if none looks misspelt."""
+    corrected, end = "", 0
+    for token in tokens(text):
+        part = _correct(token)
+        corrected += text[end : token.start] + part if part else ""
+        end = token.start + len(token.text)
+    corrected = corrected.strip()
+    if corrected in (text, ""):
+        return None
+    try:
+        parse(corrected)
+    except SearchError:
+        return None
+    return corrected
 
 
-def _correct(token: re.Match[str]) -> str:
-    name = token[2]
+def _correct(token: Token) -> str:
+    word = token.word
+    if word is None:
+        return token.text
+    if word.text in _MISSPELT:
+        return _MISSPELT[word.text]
+    name = word.name
     if not name or name.lower() in _EXAMPLES or name.startswith(("data.", "attr.")):
-        return token[0]
+        return token.text
     close = difflib.get_close_matches(name.lower(), _EXAMPLES, n=1, cutoff=0.7)
-    return token[0].replace(name, close[0], 1) if close else token[0]
+    return token.text.replace(name, close[0], 1) if close else token.text
 
 
-def _condition(token: re.Match[str], now: datetime, mask: Mask) -> Condition:
-    negated, name, phrase, word = token.groups()
-    if phrase is not None:
-        phrase = re.sub(r"\\(.)", r"\1", phrase)
-    if name is None and word is not None and word.endswith(":") and word[:-1] in _EXAMPLES:
-        raise SearchError(f"{word} needs a value, e.g. {word}{_EXAMPLES[word[:-1]]}")
-    value = word if phrase is None else phrase
+def _count(alternatives: Alternatives) -> int:
+    nodes = (node for side in alternatives for node in side)
+    return sum(1 if isinstance(node, Word) else _count(node.inner) for node in nodes)
+
+
+def _search(text: str, alternatives: Alternatives, now: datetime, mask: Mask) -> Search:
+    searches = [Search(tuple(_condition(node, now, mask) for node in side)) for side in alternatives]
+    return searches[0] if len(searches) == 1 else Search((either(text, searches),))
+
+
+def _condition(node: Node, now: datetime, mask: Mask) -> Condition:
+    if isinstance(node, Word):
+        found = _word_condition(node, now, mask)
+    else:
+        found = either(node.text, [_search(node.text, node.inner, now, mask)])
+    return opposite(found) if node.negated else found
+
+
+def _word_condition(word: Word, now: datetime, mask: Mask) -> Condition:
+    name, value = word.name, word.value
+    if name is None and not word.quoted and value.endswith(":") and value[:-1] in _EXAMPLES:
+        raise SearchError(f"{value} needs a value, e.g. {value}{_EXAMPLES[value[:-1]]}")
     # With REDACT, words and fields are looked for in what is visible of the text.
     scans = not _is_term(value) or bool(mask) if name is None else bool(mask) and _is_of_content(name)
-    quoted = phrase is not None
-    found = _words(value, mask, quoted=quoted) if name is None else _named(name, value, now, mask)
-    if negated:
-        found = sql.SQL("NOT ({})").format(found)
+    found = _words(value, mask, quoted=word.quoted) if name is None else _named(name, value, now, mask)
     lasting = name is None or name.lower() not in _CHANGING
-    return Condition(token.group(), found, lasting=lasting, scans=scans)
+    return Condition(word.text, found, lasting, scans, _terms(word, now) if scans else None)
+
+
+def _terms(word: Word, now: datetime) -> sql.Composable | None:
+    """Return what the index can answer of a condition that scans."""
+    if word.name is not None:
+        return _named(word.name, word.value, now, NO_MASK)
+    terms = _indexed(word.value, NO_MASK, quoted=word.quoted)
+    return sql.SQL(" AND ").join(terms) if terms else None
 
 
 def _is_of_content(name: str) -> bool:
@@ -155,11 +194,15 @@ def _is_term(value: str) -> bool:
 
 
 def _words(value: str, mask: Mask, *, quoted: bool) -> sql.Composable:
-    words = split_words(value)
-    found = [_word(word, mask, prefix=not quoted and word == words[-1]) for word in _most_telling(words)]
+    found = _indexed(value, mask, quoted=quoted)
     if not _is_term(value):
         found.append(_contains(value, mask))
     return sql.SQL(" AND ").join(found)
+
+
+def _indexed(value: str, mask: Mask, *, quoted: bool) -> list[sql.Composable]:
+    words = split_words(value)
+    return [_word(word, mask, prefix=not quoted and word == words[-1]) for word in _most_telling(words)]
 
 
 def _most_telling(words: list[str]) -> list[str]:

@@ -4,11 +4,13 @@ A condition that looks at the text of a message finds it in lower case in `t.tex
 for all of them: see `Search.source`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import LiteralString
 
 from psycopg import sql
+from psycopg.sql import Composable
 
 from pipeline.message import storable
 from pipeline.search.terms import field_term
@@ -57,14 +59,16 @@ STATUSES_OF_FEW = _statuses(fence="OFFSET 0")
 class Condition:
     """One part of a search: its text, and its SQL on `messages m`.
 
-    If it is not `lasting`, whether a message meets it can change after the message was stored. One that
-    `scans` reads the whole text of each message that no other condition rules out, which no index can spare.
+    If it is not `lasting`, whether a message meets it can change after the message was stored. `scans` is
+    how often it reads the whole text of each message that no other condition rules out, which no index can
+    spare. `terms` is what an index can answer of a condition that scans: whatever meets it has these.
     """
 
     text: str
     sql: sql.Composable
     lasting: bool = True
-    scans: bool = False
+    scans: int = 0
+    terms: Composable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,38 @@ class Search:
 
 
 EVERYTHING = Search()
+
+
+def either(text: str, searches: Sequence[Search]) -> Condition:
+    """Return the condition that at least one of these searches finds a message."""
+    found = _any([search.sql for search in searches])
+    terms = None
+    scans = sum(search.scans for search in searches)
+    if scans and (terms := _terms_of_any(searches)):
+        # PostgreSQL would not see by itself that an index can answer a part of it.
+        found = sql.SQL("({} AND {})").format(terms, found)
+    return Condition(text, found, all(search.lasting for search in searches), scans, terms)
+
+
+def opposite(condition: Condition) -> Condition:
+    """Return the condition that a message does not meet this one, with the same text."""
+    return replace(condition, sql=sql.SQL("NOT ({})").format(condition.sql), terms=None)
+
+
+def _terms_of_any(searches: Sequence[Search]) -> sql.Composable | None:
+    """Return what an index can answer of this choice, None if one of them can be met without any term."""
+    sides = []
+    for search in searches:
+        known = [part.terms if part.scans else part.sql for part in search.conditions]
+        side = [terms for terms in known if terms]
+        if not side:
+            return None
+        sides.append(sql.SQL(" AND ").join(side))
+    return _any(sides)
+
+
+def _any(conditions: Sequence[sql.Composable]) -> sql.Composable:
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(sql.SQL("({})").format(one) for one in conditions))
 
 
 def equal(name: str, value: str) -> Search:

@@ -259,6 +259,9 @@ SEARCHES = {
     "a phrase": '"paid sent"',
     "a type and a word": "type:shop.order late",
     "without a word": "-paid",
+    "either of two words": "zebra OR unicorn",
+    "neither of two words": "-(paid OR sent)",
+    "a word or a phrase": 'unicorn OR "sent zebra"',
     "a field": "order.id:4242",
     "an attribute": "attr.tenant:acme",
 }

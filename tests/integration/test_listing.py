@@ -45,6 +45,11 @@ def test_counting_stops_at_a_bound(
         ("data.typ:x", None),
         ("color:red", None),
         ("typ", None),
+        ("(typ:a OR -(sorce:b))", "(type:a OR -(source:b))"),
+        ("one or two", "one OR two"),
+        ("or one", None),
+        ("one AND two", "one two"),
+        ('"one or two"', None),
     ],
 )
 def test_a_misspelt_operator_is_suggested_right(viewer: FlaskClient, q: str, meant: str | None) -> None:

@@ -281,7 +281,10 @@ def queries(draw: st.DrawFn, secret: str) -> str:
             ]
         )
     )
-    return draw(st.sampled_from(["", "-"])) + query
+    combined = draw(
+        st.sampled_from(["{}", "-{}", "({} hello) OR unicorn", '-("a b" OR {})', "hello OR -(-{})"])
+    )
+    return combined.format(query)
 
 
 # Of parameters that an endpoint requires, what may be asked.

@@ -2,26 +2,29 @@
 
 import contextlib
 import json
+import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.message import Delivery
 from pipeline.redaction import NO_MASK
-from pipeline.search.grammar import MAX_SEARCH_LENGTH, SearchError, parse_search
+from pipeline.search.grammar import MAX_SEARCH_LENGTH, parse_search
+from pipeline.search.syntax import SearchError
 from pipeline.search.terms import MAX_TERMS, index_terms
 from pipeline.store.failures import FailedTry
 from pipeline.store.reader import Summary
 from tests.support.examples import arrival, arrived_again, raw_arrival
 from tests.support.stores import QUEUE, FailureRecords, Store
+from viewer.databases import open_databases
 from viewer.live import long_poll
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -118,7 +121,26 @@ def found(store: Store, text: str) -> list[int]:
         ("http://nowhere", []),
         ("-", [1, 2, 3, 4]),  # still being typed
         ("'; DROP TABLE messages; --", []),
-        ("a & | ! ( ) : * \\ ' %s %(x)s", []),
+        ("a & | ! : * \\ ' %s %(x)s", []),
+        ("order OR world", [1, 2, 3]),
+        ("hello world OR attr.tenant:acme", [1, 2, 3]),  # side by side binds tighter
+        ("hello (world OR there) -status:retried", [3]),
+        ("(type:shop.order OR type:fanout.greeting) (acme OR Tassen)", [1]),
+        ("-(hello OR type:shop.order)", [4]),
+        ("-(hello world)", [1, 4]),
+        ("-(-hello)", [2, 3]),
+        ("-hello OR there", [1, 3, 4]),
+        ('type:shop.order OR "hello there"', [1, 3]),
+        ('-(type:shop.order OR "hello there")', [2, 4]),
+        ('unicorn OR (larger:1k OR "sold to")', [1, 4]),
+        ("((hello))", [2, 3]),
+        ("hello or world", []),  # words
+        ("oR Or", [1]),
+        ('"OR"', []),
+        ("type:OR", []),
+        ("-OR", [2, 3, 4]),
+        ("text:(x)", []),
+        ('"(hello)" OR hello(x)', []),
     ],
 )
 def test_a_search_finds(filled: Store, search: str, expected: list[int]) -> None:
@@ -138,12 +160,32 @@ def test_a_search_finds(filled: Store, search: str, expected: list[int]) -> None
         ("x " * 31, "conditions"),
         ("after:999999d", "after:999999d"),
         ("after:0001-01-01T00:00+14:00", "after:0001"),
+        ("(a OR b", "the bracket at 1 is not closed"),
+        ("a (b -(c OR (d) e)", "the bracket at 3 is not closed"),
+        ("-(a", "the bracket at 2 is not closed"),
+        (
+            "type:(a OR b)",
+            "the bracket at 6 is not closed: type: takes one value, so write (type:a OR type:b)",
+        ),
+        ("a)", 'the bracket at 2 was not opened: to search for it, write ")"'),
+        ("f(x))", "the bracket at 5 was not opened"),
+        ("a ()", "the brackets at 3 are empty"),
+        ("a OR", 'OR at 3 needs a condition on either side: to search for the word, write "OR"'),
+        ("OR a", "OR at 1 needs"),
+        ("a OR OR b", "OR at 3 needs"),
+        ("(a OR) b", "OR at 4 needs"),
+        ("a OR(b OR -)", "OR at 8 needs"),
+        ("(status:) x", "status: needs a value, e.g. status:dead"),
+        ("(" * 11 + "a" + ")" * 11, "at most 10 brackets in each other"),
+        ("(" * 500, "at most 10 brackets in each other"),
+        ("(x OR x) " * 16, "at most 30 conditions"),
+        ('("a b" OR "b c" OR "c d") ' * 5, "at most 12 phrases"),
     ],
 )
 def test_a_search_that_means_nothing_is_refused_with_the_reason(
     open_viewer: Callable[..., FlaskClient], store: Store, search: str, reason: str
 ) -> None:
-    with pytest.raises(SearchError, match=reason):
+    with pytest.raises(SearchError, match=re.escape(reason)):
         parse_search(search, NOW, NO_MASK)
 
     answer = open_viewer(store).get("/api/messages", query_string={"q": search})
@@ -155,6 +197,51 @@ def test_a_search_that_means_nothing_is_refused_with_the_reason(
 def test_whatever_is_typed_is_a_search_or_refused(text: str) -> None:
     with contextlib.suppress(SearchError):
         parse_search(text, NOW, NO_MASK)
+
+
+ATOMS = [
+    "hello",
+    "wor",
+    "unicorn",
+    '"hello world"',
+    "50%",
+    "type:shop.order",
+    "attr.tenant:*",
+    "order.paid:true",
+    "status:retried",
+    "larger:100",
+    "before:2026-01-31T12:00:01Z",
+]
+EVERY = frozenset({1, 2, 3, 4})
+Tree = tuple[str, frozenset[int]]  # a search, and what it should find
+
+
+@st.composite
+def trees(draw: st.DrawFn, atoms: Mapping[str, frozenset[int]], depth: int = 3) -> Tree:
+    """Draw a search of conditions side by side, OR, brackets and negation."""
+    if not depth or draw(st.integers(0, 3)) == 0:
+        return draw(st.sampled_from(sorted(atoms.items())))
+    side = st.lists(trees(atoms, depth - 1), min_size=1, max_size=2)
+    sides = draw(st.lists(side, min_size=1, max_size=2))
+    text = " OR ".join(" ".join(part for part, _ in side) for side in sides)
+    found = frozenset().union(*(EVERY.intersection(*(seqs for _, seqs in side)) for side in sides))
+    return (f"-({text})", EVERY - found) if draw(st.booleans()) else (f"({text})", found)
+
+
+def test_any_combination_finds_what_its_parts_say_in_the_list_and_on_the_stream(filled: Store) -> None:
+    atoms = {atom: frozenset(found(filled, atom)) for atom in ATOMS}
+    matching = open_databases(filled.url).matching
+
+    @settings(max_examples=100, deadline=None)
+    @given(trees(atoms))
+    def combine(tree: Tree) -> None:
+        text, expected = tree
+        search = parse_search(text, NOW, NO_MASK)
+        assert frozenset(found(filled, text)) == expected
+        assert filled.count(search) == len(expected)
+        assert matching.match([search], after=0, before=5) == [expected]
+
+    combine()
 
 
 SCALARS = st.none() | st.booleans() | st.floats() | st.integers() | st.text()

@@ -13,8 +13,9 @@ from psycopg import sql
 
 from local.emulators import aws_environment
 from pipeline.redaction import NO_MASK, Mask
-from pipeline.search.grammar import MAX_PHRASE_WORDS, MAX_SCANS, SearchError, parse_search
+from pipeline.search.grammar import MAX_PHRASE_WORDS, MAX_SCANS, parse_search
 from pipeline.search.sql import STATUSES, Condition, Search
+from pipeline.search.syntax import SearchError
 from pipeline.store.reader import Reader
 from pipeline.store.searches import MAX_AT_ONCE, SearchTooSlow, TooManySearches
 from tests.support.attacks import connect, dashes, expensive_search, fill, request
@@ -77,13 +78,27 @@ def test_a_long_phrase_still_finds_its_message(store: Store) -> None:
     assert found.seq == 1
 
 
+def test_an_index_answers_a_choice_of_phrases(store: Store) -> None:
+    fill(store, 300, 2_000, at_once=300)
+    search = parse_search('unicorn OR (rhino "zoo x-ray" OR "a rare-bird")', datetime.now(UTC), NO_MASK)
+    query = sql.SQL("EXPLAIN SELECT m.seq FROM {} WHERE {}").format(search.source, search.sql)
+
+    with store.connection() as connection, connection.transaction():
+        connection.execute("SET LOCAL enable_seqscan = off")
+        plan = "\n".join(line for (line,) in connection.execute(query))
+
+    assert plan.count("Bitmap Index Scan on messages_terms") >= 3
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize("search", ["hello", '-(hello OR "a phrase")'])
 def test_a_search_that_takes_too_long_is_ended_on_the_server_and_says_what_to_do(
-    open_viewer: OpenViewer, store: Store, monkeypatch: pytest.MonkeyPatch
+    open_viewer: OpenViewer, store: Store, monkeypatch: pytest.MonkeyPatch, search: str
 ) -> None:
     monkeypatch.setattr("viewer.databases.SEARCH_SECONDS", 0.2)
     viewer = open_viewer(store)
     with locked(store):
-        answer = viewer.get("/api/messages/facets?q=hello")
+        answer = viewer.get("/api/messages/facets", query_string={"q": search})
         assert running_searches(store) == 0
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
@@ -181,16 +196,18 @@ def test_new_messages_are_matched_with_every_kind_of_search(store: Store, mask: 
         "type:a.*",
         "attr.tenant:acme",
         "-other",
+        'other OR (unicorn OR "hello, wörld")',
+        "-(other OR unicorn) hello",
         "after:1h before:2999-01-01",
         *([] if mask else ["larger:1 smaller:1m"]),
         *(f"-status:{status}" for status in STATUSES),
     ]
-    texts = (*matching, "unicorn", '"wörld hello"')
+    texts = (*matching, "unicorn", '"wörld hello"', 'unicorn OR (hello -"hello,")')
     searches = [parse_search(text, datetime.now(UTC), mask) for text in texts]
 
     found = open_databases(store.url).matching.match(searches, after=0, before=2)
 
-    assert found == [*([{1}] * len(matching)), set(), set()]
+    assert found == [*([{1}] * len(matching)), set(), set(), set()]
 
 
 def test_a_stream_whose_search_costs_too_much_ends_and_says_so_and_the_others_go_on(

@@ -42,6 +42,14 @@ def message(data: Any = DATA) -> WholeMessage:
         ("https://example.com", "it does not contain https://example.com"),
         ('"lamps two"', 'it does not contain "lamps two"'),
         ("-type:shop.*", "it matches type:shop.*"),
+        ("(type:a OR -lamps)", "type is shop.order, and it matches lamps"),
+        (
+            "(items.sku:A-9 OR color:red OR id:B-2 OR bananas)",
+            "items.sku is A-1, A-2, A-3, …, and it has no color, and id is A-1, …",
+        ),
+        ("(type:a items.sku:A-1)", "it does not meet all of these"),
+        ("(type:a OR (color:red OR -lamps))", "it meets none of these"),
+        ("-(type:shop.* OR lamps)", "it matches (type:shop.* OR lamps)"),
         ("after:2030-01-01", "it was sent at 2026-01-31T12:00:00.000000Z"),
     ],
 )

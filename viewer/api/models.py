@@ -79,7 +79,7 @@ class SearchQuery(Parameters):
     q: Query = Field(
         default_factory=Search,
         description='the search, as on the page: words, "a phrase", `type:…`, `status:dead`, '
-        "`data.order.id:42`, `-not`",
+        "`data.order.id:42`, `-not`, `a OR b`, `(a OR b) -(c d)`",
     )
     source: str | Absent = Field(None, description="exactly this source")
     type: str | Absent = Field(None, description="exactly this type")

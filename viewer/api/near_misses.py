@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
+from pipeline.search.syntax import Group, parse
 from viewer.api.answers import rfc3339
 from viewer.api.models import NearMiss, WholeMessage
 from viewer.fields import field_values
@@ -18,17 +19,33 @@ def explain_miss(condition: str, message: WholeMessage) -> str:
     """Return how a message fails to meet a condition of a search, which is as the reader typed it."""
     if condition.startswith("-"):
         return f"it matches {condition[1:]}"
+    if condition.startswith("("):
+        return _explain_brackets(condition, message)
     named = _NAMED.fullmatch(condition)
-    if not named:
-        return f"it does not contain {condition}"
-    key = named[1].casefold()
+    return _explain_named(named[1], message) if named else f"it does not contain {condition}"
+
+
+def _explain_named(name: str, message: WholeMessage) -> str:
+    key = name.casefold()
     if key in ("type", "source", "id"):
         return f"{key} is {_short(getattr(message, key))}"
     if key in ("after", "before"):
         return f"it was sent at {rfc3339(message.time)}"
     if key in ("larger", "smaller"):
         return f"its size is {message.size}"
-    return f"status is {message.status}" if key == "status" else _explain_field(named[1], message)
+    return f"status is {message.status}" if key == "status" else _explain_field(name, message)
+
+
+def _explain_brackets(condition: str, message: WholeMessage) -> str:
+    [[group]] = parse(condition)
+    assert isinstance(group, Group)
+    if len(group.inner) == 1:
+        return "it does not meet all of these"
+    alone = [side[0].text for side in group.inner if len(side) == 1]
+    if len(alone) < len(group.inner) or any("(" in text for text in alone):
+        return "it meets none of these"
+    told = [explain_miss(text, message) for text in alone[:MAX_VALUES]]
+    return ", and ".join(dict.fromkeys(told)) + (", …" if len(alone) > MAX_VALUES else "")
 
 
 def report(query: str, wanted: int, found: int, seconds: int, misses: Sequence[NearMiss]) -> str:

@@ -1,4 +1,4 @@
-// The keyboard shortcuts there are, and the switch that turns them off.
+// The keyboard shortcuts there are, the switch that turns them off, and how to search.
 
 import { element } from "../core/dom.js";
 import { keysAreOff, turnKeys } from "../core/keys.js";
@@ -21,17 +21,36 @@ const KEYS = {
   "?": "this help",
 };
 
+const SEARCHES = {
+  "late order": "both words, or longer ones that start like them",
+  '"late order"': "this phrase",
+  "type:shop.*": "a type; also source:, id:, status:",
+  "order.id:42": "a field; attr.tenant:acme: an attribute",
+  "after:15m": "by time; also before:, larger:, smaller:",
+  "-late": "not this",
+  "a OR b c": "a, or both b and c",
+  "-(a OR b) c": "c, but neither a nor b",
+};
+
+const listOf = (entries, tag) =>
+  element(
+    "dl",
+    {},
+    ...Object.entries(entries).flatMap(([term, what]) => [
+      element("dt", {}, element(tag, {}, term)),
+      element("dd", {}, what),
+    ]),
+  );
+
 export function openHelp(dialog) {
   const box = element("input", { id: "keys-off", type: "checkbox", change: () => turnKeys(!box.checked) });
   box.checked = keysAreOff();
-  const rows = Object.entries(KEYS).flatMap(([key, what]) => [
-    element("dt", {}, element("kbd", {}, key)),
-    element("dd", {}, what),
-  ]);
   dialog.replaceChildren(
     element("h2", {}, "Keyboard shortcuts"),
-    element("dl", {}, ...rows),
+    listOf(KEYS, "kbd"),
     element("p", {}, box, element("label", { for: "keys-off" }, " turn them off")),
+    element("h2", {}, "Search"),
+    listOf(SEARCHES, "code"),
     element("form", { method: "dialog" }, element("button", {}, "Close")),
   );
   if (!dialog.open) dialog.showModal();
