@@ -425,7 +425,7 @@ def test_a_nested_text_is_published_or_refused(
         ({"": "x"}, "no name"),
         ({"ä": "x"}, "no name"),
         ({"a" * 257: "x"}, "no name"),
-        ({"a": ""}, "not empty"),
+        ({"a": ""}, "needs a value"),
         ({"a": "\x00"}, "characters"),
         ({"a": "\ud800"}, "characters"),
         ({"a": True}, "a text or a number"),

@@ -9,6 +9,9 @@ from xdist.scheduler import LoadScopeScheduling
 # Their tests share what takes long to make. Those of the containers come first, because together they take
 # longest. (Not by the mark xdist_group: xdist 3.8 writes it to where pytest 9.2 no longer reads it.)
 TOGETHER = ("tests/system/test_containers.py",)
+# The longest first, so that no worker is left alone with one. Those of the page last: they wait for those of
+# the containers (see interfaces).
+ORDER = ("system", "integration", "unit", "browser")
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -21,8 +24,8 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 @pytest.hookimpl
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests of the page to the end: they wait for those of the containers (see interfaces)."""
-    items.sort(key=lambda item: "browser" in item.path.parts)
+    """Sort them by folder."""
+    items.sort(key=lambda item: ORDER.index(item.path.parent.name))
 
 
 @pytest.hookimpl
