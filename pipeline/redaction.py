@@ -31,6 +31,8 @@ BYTES = "data_base64"
 ENCODING = "datacontentencoding"
 # Where SNS lists the message attributes in a notification ("HTTP/HTTPS notification JSON format", AWS).
 SNS_ATTRIBUTES = "messageattributes"
+# Types of message attributes that say nothing else ("Message attribute data types", AWS).
+PLAIN_TYPES = frozenset({"String", "Number", "Binary", "String.Array"})
 
 # In a text that is no document: a name and, somewhere after it, what separates names from values, as in
 # `"card": `, `card=` and `<card>`; or an escape, which may stand for a letter.
@@ -84,12 +86,16 @@ class Mask:
             return value
         return MASK if self.hides(path) else self._text(frozenset({"data", path.casefold()}), value, 0)
 
-    def subject(self, subject: str) -> str:
-        """Return the subject of a message, masked as the member `Subject` of its notification is."""
-        if not self.fields:
-            return subject
-        path = "data.subject"
-        return MASK if self.hides(path) else self._text(frozenset({"data", path}), subject, 0)
+    def member(self, name: str, text: str) -> str:
+        """Return a text that a message is sent with, such as its subject, masked as a member of the data."""
+        return self.attribute(f"data.{name}", text)
+
+    def types(self, types: Mapping[str, str]) -> dict[str, str]:
+        """Return the types of attributes. AWS allows any text after the first of a type's names."""
+        return {
+            name: type_ if type_ in PLAIN_TYPES else self.attribute(f"attr.{name}", type_)
+            for name, type_ in types.items()
+        }
 
     def preview(self, preview: str) -> str:
         """Return a preview masked: the beginning of a text, of the data as JSON, or of `text` in it."""

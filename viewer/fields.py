@@ -1,4 +1,4 @@
-"""Fields: values of a message by the names that a search uses, such as `data.order.id` or `attr.tenant`.
+"""Fields: values of a message by the names that a search uses: `data.order.id`, `attr.tenant`, `topic`.
 
 As in a search, letter case does not matter, arrays add nothing to a path, and names may contain dots.
 """
@@ -8,16 +8,23 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+OWN_FIELDS = ("topic", "queue", "subject")  # these hide fields of the data, which have `data.` before them
 MAX_LENGTH = 200
 MAX_VALUES = 5  # of a path that leads through arrays
 MAX_VISITED = 10_000  # values of the data
 
 
-def field_text(name: str, data: Any, attributes: Mapping[str, str]) -> str | None:
-    """Return the value of a field as text, None if the message has no such field.
+def field_text(
+    name: str, data: Any, attributes: Mapping[str, str], own: Mapping[str, str | None]
+) -> str | None:
+    """Return the value of a field as text, None if the message has no such field; `own` are its OWN_FIELDS.
 
     A path that leads through an array gives the values of its items, separated by commas. A long text is cut.
     """
+    key = name.casefold()
+    if key in OWN_FIELDS:
+        text = own[key]
+        return None if text is None else text[:MAX_LENGTH]
     found = list(islice(field_values(name, data, attributes), MAX_VALUES))
     return ", ".join(found)[:MAX_LENGTH] if found else None
 

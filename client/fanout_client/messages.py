@@ -13,7 +13,8 @@ class Message:
 
     `data` is its payload: JSON, text or, if it is binary, bytes. `body` is the text as published. `time` is
     when SNS or SQS took it, `event_time` the time that it states itself. `status` is None for a message that
-    succeeded at the first try.
+    succeeded at the first try. `attribute_types` are those of SNS (String, Number, …); they, `topic` and
+    `subject` are None where they are unknown.
     """
 
     seq: int
@@ -28,6 +29,10 @@ class Message:
     attributes: Mapping[str, str]
     status: str | None
     tries: int
+    queue: str | None = None
+    topic: str | None = None
+    subject: str | None = None
+    attribute_types: Mapping[str, str] | None = None
 
     @classmethod
     def from_json(cls, answer: Mapping[str, Any]) -> Self:
@@ -46,6 +51,11 @@ class Message:
             attributes=answer["attributes"],
             status=answer["status"],
             tries=answer["tries"],
+            # Older viewers do not know these.
+            queue=answer.get("queue"),
+            topic=answer.get("topic"),
+            subject=answer.get("subject"),
+            attribute_types=answer.get("attribute_types"),
         )
 
 

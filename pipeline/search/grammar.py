@@ -4,6 +4,7 @@ import difflib
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -30,11 +31,14 @@ MAX_PHRASE_WORDS = 8
 
 _DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
 _SIZE = re.compile(r"(\d{1,12})([km]?)b?", re.IGNORECASE)
-_OWN_FIELDS = ("type", "source", "id", "copyof")
+_OWN_FIELDS = ("type", "source", "id", "topic", "queue", "copyof")
 _EXAMPLES = {
     "type": "shop.order",
     "source": "/shop",
     "id": "A-1",
+    "topic": "orders",
+    "queue": "orders-audit",
+    "subject": '"An order"',
     "copyof": '"/shop A-1"',
     "status": "dead",
     "before": "2026-01-31",
@@ -133,7 +137,7 @@ def _terms(word: Word, now: datetime) -> sql.Composable | None:
 
 
 def _is_of_content(name: str) -> bool:
-    return name.lower() not in _EXAMPLES
+    return name.lower() not in _EXAMPLES or name.lower() == "subject"
 
 
 def _named(name: str, value: str, now: datetime, mask: Mask) -> sql.Composable:
@@ -150,11 +154,13 @@ def _named(name: str, value: str, now: datetime, mask: Mask) -> sql.Composable:
     if key in _OWN_FIELDS:
         prefix = value.endswith("*")
         return has_term(field_term(name, value[:-1] if prefix else value), prefix)
+    if key == "subject":
+        return _field(key, value, mask, masked_as="data.subject")
     return _field(key if key.startswith(("data.", "attr.")) else f"data.{key}", value, mask)
 
 
-def _field(name: str, value: str, mask: Mask) -> sql.Composable:
-    if mask.hides(name):
+def _field(name: str, value: str, mask: Mask, masked_as: str | None = None) -> sql.Composable:
+    if mask.hides(masked_as or name):
         raise SearchError(f"{name}: is masked (REDACT), so it cannot be searched for")
     prefix = value.endswith("*")
     text = field_term(name, value[:-1] if prefix else value)
@@ -226,5 +232,6 @@ def _contains(value: str, mask: Mask) -> sql.Composable:
     in_body: sql.Composable = sql.SQL("({})").format(sql.SQL(" OR ").join(places))
     if mask:
         in_body = visible_text(storable(value), in_body, mask)
-    named = sql.SQL("strpos(lower(concat_ws(' ', m.type, m.source, m.id)), lower({})) > 0")
+    own: LiteralString = "m.type, m.source, m.id" if mask else "m.type, m.source, m.id, m.subject"
+    named = sql.SQL(f"strpos(lower(concat_ws(' ', {own})), lower({{}})) > 0")
     return sql.SQL("({} OR {})").format(in_body, named.format(sql.Literal(storable(value))))

@@ -139,7 +139,7 @@ def _any(conditions: Sequence[sql.Composable]) -> sql.Composable:
 
 
 def equal(name: str, value: str) -> Search:
-    """Return the search for messages whose `type`, `source` or `id` is exactly this."""
+    """Return the search for messages whose `type`, `source`, `id`, `topic` or `queue` is exactly this."""
     exact = sql.SQL("m.{} = {}").format(sql.Identifier(name), sql.Literal(storable(value)))
     found = sql.SQL("({} AND {})").format(has_term(field_term(name, value)), exact)
     return Search((Condition(f"{name}:{value}", found),))

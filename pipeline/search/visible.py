@@ -3,8 +3,8 @@
 The index may hold masked values: it was filled by a consumer that had no REDACT, or another one. So with
 REDACT, a term counts in two cases only:
 
-- the body contains none of the masked names, and no escape or encoding that could hide one: then nothing is
-  masked in it;
+- the body and the subject contain none of the masked names, and no escape or encoding that could hide one:
+  then nothing is masked in them;
 - else, the term, or the word, is in a field that is not masked. Fields are in the index with their values if
   they are short (see `pipeline.search.terms`). Longer ones are not searched in such a message, and neither is
   text outside of fields.
@@ -26,6 +26,7 @@ FOLDED = "\u00df\u0130\u0149\u017f\u01f0\u1e96-\u1e9a\u1e9e\u212a\ufb00-\ufb06"
 BOUNDARY: LiteralString = (
     r"[\u0001-\u002f\u003a-\u005e\u0060\u007b-\u007f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"
 )
+SUBJECT = "data.subject"  # what REDACT calls the subject of a notification
 # Words are looked for in the data and the identity, never in attributes.
 OF_DATA = sql.SQL(r"term !~ '^(attr\.|copyof=)'")
 
@@ -58,8 +59,14 @@ def _plain(mask: Mask) -> sql.Composable:
     if not all(name.isascii() for name in mask.names):  # whose case PostgreSQL may not know
         return sql.SQL("false")
     names = "|".join(map(re.escape, mask.names))
-    plain = sql.SQL("(m.body !~* {} AND strpos(lower(m.attributes::text), {}) = 0)")
-    return plain.format(sql.Literal(rf"\\|[{FOLDED}]|{names}"), sql.Literal(ENCODING))
+    plain = sql.SQL(
+        "(m.body !~* {hidden} AND strpos(lower(m.attributes::text), {encoding}) = 0 AND {subject})"
+    )
+    hidden = sql.Literal(rf"\\|[{FOLDED}]|{names}")
+    shown: LiteralString = "m.subject IS NULL"
+    if not mask.hides(SUBJECT):
+        shown = "coalesce(m.subject !~* {}, true)"
+    return plain.format(hidden=hidden, encoding=sql.Literal(ENCODING), subject=sql.SQL(shown).format(hidden))
 
 
 def _contains(text: str) -> sql.Composable:
@@ -75,7 +82,7 @@ def _in_a_field(likely: sql.Composable, condition: sql.Composable, mask: Mask) -
     hidden = (
         rf"\\|\.({tails})[.=]|\.{BYTES}[.=]"
         rf"|=(.*[^a-z0-9_])?({names}).*[:=>]|=[^a-z0-9]*[\[{{\"].*({names})"
-    )
+    ) + (r"|^subject=" if mask.hides(SUBJECT) else "")
     # PostgreSQL keeps no other order than that of CASE.
     return sql.SQL(
         """EXISTS (

@@ -93,7 +93,7 @@ class NearMiss:
 class Facets:
     """How often each value occurs among the `counted` newest messages found; `complete` if these are all.
 
-    `values` maps the names that a search uses (type, status, attr.tenant) to lists of (value, count).
+    `values` maps the names that a search uses (type, topic, status, attr.tenant) to lists of (value, count).
     """
 
     counted: int
@@ -255,15 +255,19 @@ class Reader:
         return [NearMiss(Summary(**row), text) for row, text in zip(rows, failed, strict=True)]
 
     def facets(self, wanted: Search, *, most: int = 10_000, values: int = 10) -> Facets:
-        """Return the most frequent values of type, source, status and attributes among the newest found."""
+        """Return the most frequent values of what a search names, among the newest messages found."""
         query = sql.SQL(
             """
             WITH found AS (
-                SELECT m.type, m.source, m.attributes, ARRAY[{statuses}] AS statuses
+                SELECT m.type, m.source, m.topic, m.queue, m.subject, m.attributes,
+                       ARRAY[{statuses}] AS statuses
                 FROM (SELECT m.* FROM {source} WHERE {wanted} ORDER BY m.seq DESC LIMIT {most}) m
             ), named (name, value) AS (
                 SELECT 'type', type FROM found
                 UNION ALL SELECT 'source', source FROM found
+                UNION ALL SELECT 'topic', topic FROM found WHERE topic IS NOT NULL
+                UNION ALL SELECT 'queue', queue FROM found
+                UNION ALL SELECT 'subject', subject FROM found WHERE subject IS NOT NULL
                 UNION ALL SELECT 'status', status FROM found, unnest(statuses) AS status
                           WHERE status IS NOT NULL
                 UNION ALL SELECT 'attr.' || a.key, a.value FROM found, jsonb_each_text(attributes) a

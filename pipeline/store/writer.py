@@ -262,7 +262,7 @@ def _row(place: int, delivery: Delivery, mask: Mask) -> dict[str, Any]:
 def _masked(message: Message, mask: Mask) -> Message:
     """Return the message with what its masked body says, and without its subject if that is masked."""
     body, subject = mask.body(message.body, message.attributes), message.publication.subject
-    is_subject_shown = subject is None or mask.subject(subject) == subject
+    is_subject_shown = subject is None or mask.member("subject", subject) == subject
     if body == message.body and is_subject_shown:
         return message
     seen = read_stored(body, mask.attributes(message.attributes))

@@ -71,7 +71,7 @@ def test_fields_are_read_as_a_search_names_them(viewer: FlaskClient, store: Stor
         "a.b": {"c": None},
     }
     first, second = store.add([arrival(order, attributes={"tenant": "acme"}), arrival("a text")])
-    names = "data.order.id,order.id,items.sku,data.a.b.c,attr.tenant,data.missing,attr.missing"
+    names = "data.order.id,order.id,items.sku,data.a.b.c,attr.tenant,data.missing,attr.missing,topic,Queue"
 
     found = viewer.get(f"/api/messages/fields?names={names}&seqs={second},{first},999999").json
 
@@ -85,9 +85,10 @@ def test_fields_are_read_as_a_search_names_them(viewer: FlaskClient, store: Stor
                     "items.sku": "x, y",
                     "data.a.b.c": "null",
                     "attr.tenant": "acme",
+                    "Queue": "broadcasts-consumer",
                 },
             },
-            {"seq": second, "fields": {}},
+            {"seq": second, "fields": {"Queue": "broadcasts-consumer"}},
         ]
     }
 

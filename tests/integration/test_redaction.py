@@ -119,6 +119,17 @@ SHAPES: dict[str, Callable[[str], str]] = {
             "MessageAttributes": {"token": {"Type": "String", "Value": text}},
         }
     ),
+    "notification with a subject": lambda text: json.dumps(
+        {
+            "Type": "Notification",
+            "MessageId": "n-1",
+            "TopicArn": "arn:x",
+            "Subject": f"card={SECRET}",
+            "SequenceNumber": f"card={SECRET}",
+            "MessageAttributes": {"token": {"Type": f"Number.{SECRET}", "Value": text}},
+            "Message": "hello",
+        }
+    ),
     "event of a bus": lambda text: json.dumps(
         {"detail-type": "Order", "source": "acme", "account": "1", "detail": {"data": parsed(text)}}
     ),
@@ -247,6 +258,8 @@ PLACES = (
     "id",
     "type",
     "source",
+    "topic",
+    "subject",
     "copyof",
 )
 
@@ -556,3 +569,33 @@ def test_a_masked_name_may_consist_of_any_characters(
     assert [one["seq"] for one in found["messages"]] == [seqs[0]]
     shown = [viewer.get(f"/api/messages/{seq}").text for seq in seqs] + [viewer.get("/api/messages").text]
     assert "secret" not in "".join(shown)
+
+
+@pytest.mark.parametrize(
+    ("redact", "subject"), [("data.subject", "zq4242 paid"), ("data.card", "card zq4242:")]
+)
+@pytest.mark.parametrize("body", ["hello", '{"order": 1}'])
+def test_a_masked_subject_is_neither_shown_nor_found(
+    open_viewer: OpenViewer, store: Store, redact: str, subject: str, body: str
+) -> None:
+    envelope = {"Type": "Notification", "MessageId": "n-1", "TopicArn": "arn:x:orders", "Message": body}
+    store.add([raw_arrival(json.dumps({**envelope, "Subject": subject}))])
+    open_, masked = open_viewer(store), open_viewer(store, redact=redact)
+
+    for q in ("zq4242", "subject:*", f'"{subject}"', f'subject:"{subject}"', "subject:card*"):
+        assert masked.get("/api/messages/count", query_string={"q": q}).json in (
+            {"count": 0, "exact": True, "suggestion": None},
+            {
+                "title": "Bad Request",
+                "status": 400,
+                "detail": "subject: is masked (REDACT), so it cannot be searched for",
+                "parameter": "q",
+            },
+        )
+    paths = ("", "/1", "/facets", ".ndjson", ".csv", "/fields?names=subject&seqs=1", "?include=data")
+    shown = [
+        (open_.get(f"/api/messages{path}").text, masked.get(f"/api/messages{path}").text) for path in paths
+    ]
+    assert all("zq4242" in plain and "zq4242" not in hidden for plain, hidden in shown)
+    assert open_.get("/api/messages/count?q=zq4242 topic:orders").json["count"] == 1  # type: ignore[index]
+    assert masked.get("/api/messages/count?q=topic:orders").json["count"] == 1  # type: ignore[index]

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,67 @@ def filled(store: Store) -> Store:
 def found(store: Store, text: str) -> list[int]:
     """Return which of the four messages are found, the first as 1."""
     return sorted(message.seq for message in store.find(parse_search(text, NOW, NO_MASK), limit=10))
+
+
+def published(body: str, topic: str, subject: str, queue: str = QUEUE) -> Delivery:
+    envelope = {"Type": "Notification", "MessageId": uuid.uuid4().hex, "TopicArn": f"arn:aws:sns:x:y:{topic}"}
+    return raw_arrival(json.dumps({**envelope, "Message": body, "Subject": subject}), queue=queue)
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("topic:orders", [1]),
+        ("topic:ORDERS", [1]),
+        ("topic:orders*", [1, 2]),
+        ("-topic:orders", [2, 3]),
+        ("queue:audit", [2]),
+        ("queue:broad*", [1, 3]),
+        ('subject:"an order"', [1]),
+        ("subject:an*", [1, 2]),
+        ("subject:order", []),
+        ("invoice", [2]),  # a word of the subject
+        ('"an order"', [1]),
+        ("data.topic:news", [3]),
+        ("topic:news", []),
+        ("topic:orders subject:an* queue:audit", []),
+    ],
+)
+def test_a_search_finds_by_topic_queue_and_subject(store: Store, search: str, expected: list[int]) -> None:
+    store.add(
+        [
+            published("first", "orders", "An order"),
+            published("second", "orders-eu.fifo", "An invoice", queue="audit"),
+            arrival({"topic": "news"}),
+        ]
+    )
+
+    assert found(store, search) == expected
+
+
+def test_facets_count_topics_queues_and_subjects(
+    open_viewer: Callable[..., FlaskClient], store: Store
+) -> None:
+    store.add([published("1", "orders", "An order"), published("2", "orders", "", queue="audit"), arrival()])
+
+    facets = open_viewer(store).get("/api/messages/facets").json["facets"]  # type: ignore[index]
+
+    assert facets["topic"] == [{"value": "orders", "count": 2}]
+    assert facets["queue"] == [{"value": QUEUE, "count": 2}, {"value": "audit", "count": 1}]
+    assert facets["subject"] == [{"value": "An order", "count": 1}]
+
+
+def test_the_parameters_topic_and_queue_mean_exactly_this(
+    open_viewer: Callable[..., FlaskClient], store: Store
+) -> None:
+    store.add([published("1", "orders", ""), published("2", "Orders", "", queue="audit"), arrival()])
+    viewer = open_viewer(store)
+
+    def listed(query: str) -> list[int]:
+        answer = viewer.get(f"/api/messages?{query}").json
+        return [one["seq"] for one in answer["messages"]]  # type: ignore[index]
+
+    assert (listed("topic=orders"), listed("queue=audit"), listed(f"queue={QUEUE}")) == ([1], [2], [3, 1])
 
 
 @pytest.mark.parametrize(
@@ -416,6 +478,7 @@ def test_facets_count_the_values_of_what_is_found(
         "counted": 3,
         "complete": True,
         "facets": {
+            "queue": [{"value": QUEUE, "count": 3}],
             "attr.tenant": [{"value": "acme", "count": 1}, {"value": "zeta", "count": 1}],
             "source": [
                 {"value": "/shop/1", "count": 1},

@@ -28,6 +28,9 @@ def message(data: Any = DATA) -> WholeMessage:
     [
         ("type:shop.refund", "type is shop.order"),
         ("id:B-2", "id is A-1"),
+        ("topic:orders", "topic is broadcasts"),
+        ("subject:x*", "subject is An order"),
+        ("queue:audit", "queue is broadcasts-consumer"),
         ("items.sku:A-9", "items.sku is A-1, A-2, A-3, …"),
         ("data.order.id:43", "data.order.id is 42"),
         ("Order.sold.at:noon", "Order.sold.at is Berlin"),

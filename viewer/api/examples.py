@@ -35,6 +35,9 @@ SUMMARY: Json = {
     "tries": 1,
     "status": None,
     "conflict_of": None,
+    "queue": "broadcasts-consumer",
+    "topic": "broadcasts",
+    "subject": "An order",
 }
 MESSAGE_LIST: Json = {"messages": [SUMMARY], "cursor": 1034}
 INCOMPLETE_LIST: Json = {
@@ -59,8 +62,16 @@ STORING: Json = {
     "received_at": "2026-01-31T12:00:00.012000Z",
     "stored_at": "2026-01-31T12:00:00.021000Z",
 }
+PUBLICATION: Json = {
+    "attribute_types": {"type": "String", "source": "String", "tenant": "String"},
+    "sns_message_id": "6d3c1a86-2a0c-4d0e-8f2e-0f7a1c5f9b1e",
+    "group_id": None,
+    "deduplication_id": None,
+    "sequence_number": None,
+}
 WHOLE: Json = {
     **SUMMARY,
+    **PUBLICATION,
     "data": EVENT["data"],
     "data_base64": None,
     "body": EVENT_TEXT,
@@ -78,10 +89,12 @@ MESSAGE_DETAIL: Json = {
 NDJSON = json.dumps(EXPORTED) + "\n"
 CSV = (
     "seq,time,event_time,type,source,id,preview,size,receive_count,stored_at,latency_seconds,since_previous_seconds,"
-    "attributes,body,conflict_of\n"
+    "attributes,body,conflict_of,queue,topic,subject,attribute_types,sns_message_id,group_id,deduplication_id,"
+    "sequence_number\n"
     "1034,2026-01-31T12:00:00.004000Z,2026-01-31T12:00:00.000000Z,shop.order,/shop,A-1,two lamps,143,1,"
     "2026-01-31T12:00:00.021000Z,0.017,"
-    '4.2,"{""tenant"": ""acme""}","{""specversion"": …}",\n'
+    '4.2,"{""tenant"": ""acme""}","{""specversion"": …}",,broadcasts-consumer,broadcasts,An order,'
+    '"{""tenant"": ""String""}",6d3c1a86-2a0c-4d0e-8f2e-0f7a1c5f9b1e,,,\n'
 )
 STREAM = (
     'retry: 1000\nevent: ready\ndata: {"after":1033}\n\n'
@@ -109,6 +122,9 @@ DEAD_LETTER: Json = {
 DEAD_LETTERS: Json = {"dead_letters": [DEAD_LETTER]}
 DEAD_LETTER_DETAIL: Json = {
     **DEAD_LETTER,
+    **PUBLICATION,
+    "topic": "broadcasts",
+    "subject": "An order",
     "body": EVENT_TEXT,
     "attributes": ATTRIBUTES,
     "copy_of": None,

@@ -57,6 +57,14 @@ CSV_COLUMNS = (
     "attributes",
     "body",
     "conflict_of",
+    "queue",
+    "topic",
+    "subject",
+    "attribute_types",
+    "sns_message_id",
+    "group_id",
+    "deduplication_id",
+    "sequence_number",
 )
 
 

@@ -105,8 +105,8 @@ def listing_blueprint(reader: Reader, views: Views) -> ApiBlueprint:
     def count_values(query: SearchQuery) -> FacetCounts:
         """Count the values of a search.
 
-        The most frequent values of type, source, status and attributes among the ten thousand newest
-        messages found.
+        The most frequent values of type, source, topic, queue, subject, status and attributes among the ten
+        thousand newest messages found.
         """
         facets = reader.facets(query.search)
         return FacetCounts(facets.counted, facets.complete, views.facets(facets))

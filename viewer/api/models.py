@@ -83,6 +83,8 @@ class SearchQuery(Parameters):
     )
     source: str | Absent = Field(None, description="exactly this source")
     type: str | Absent = Field(None, description="exactly this type")
+    topic: str | Absent = Field(None, description="exactly this SNS topic")
+    queue: str | Absent = Field(None, description="exactly this SQS queue")
     since: Time | Absent = Field(None, description="sent at this time or later")
     until: Time | Absent = Field(None, description="sent before this time")
 
@@ -90,8 +92,8 @@ class SearchQuery(Parameters):
     def search(self) -> Search:
         """All of it as one search."""
         found = self.q
-        for name, value in (("source", self.source), ("type", self.type)):
-            if value is not None:
+        for name in ("source", "type", "topic", "queue"):
+            if (value := getattr(self, name)) is not None:
                 found &= equal(name, value)
         return found & published(since=self.since, until=self.until)
 
@@ -126,6 +128,8 @@ class ProblemDocument(Described):
     )
 
 
+TYPES = "`String`, `Number`, `Binary`, `String.Array`, by the attributes' names; null: unknown"
+FIFO = "of a FIFO topic or queue; null: none, or unknown"
 Count = Annotated[int, Field(ge=0)]
 SqsId = Annotated[str, Field(description="the id that SQS gave it")]
 Color = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
@@ -162,6 +166,9 @@ class MessageSummary:
     conflict_of: Annotated[
         Seq | None, Field(description="an earlier message with this source and id, but another body")
     ]
+    queue: Annotated[str, Field(description="the SQS queue that brought it")]
+    topic: Annotated[str | None, Field(description="the SNS topic; null: unknown")]
+    subject: Annotated[str | None, Field(description="of its SNS notification; null: none, or unknown")]
 
 
 @dataclass(slots=True)
@@ -191,7 +198,12 @@ class WholeMessage(MessageSummary):
     data: Annotated[Any, Field(description="its payload, as JSON or as text; null if it is binary")]
     data_base64: Annotated[str | None, Field(description="its payload in base64 if it is binary")]
     body: Annotated[str, Field(description="as it was published")]
-    attributes: dict[str, str]
+    attributes: Annotated[dict[str, str], Field(description="message attributes; binary ones in base64")]
+    attribute_types: Annotated[dict[str, str] | None, Field(description=TYPES)]
+    sns_message_id: Annotated[str | None, Field(description="the id that SNS gave it; null: unknown")]
+    group_id: Annotated[str | None, Field(description=FIFO)]
+    deduplication_id: Annotated[str | None, Field(description=FIFO)]
+    sequence_number: Annotated[str | None, Field(description=FIFO)]
 
 
 @dataclass(slots=True)
@@ -291,6 +303,13 @@ class DeadLetterDetail(DeadLetter):
 
     body: Annotated[str, Field(description="as it was published")]
     attributes: dict[str, str]
+    attribute_types: Annotated[dict[str, str] | None, Field(description=TYPES)]
+    topic: Annotated[str | None, Field(description="the SNS topic; null: unknown")]
+    subject: Annotated[str | None, Field(description="of its SNS notification; null: none, or unknown")]
+    sns_message_id: Annotated[str | None, Field(description="the id that SNS gave it; null: unknown")]
+    group_id: Annotated[str | None, Field(description=FIFO)]
+    deduplication_id: Annotated[str | None, Field(description=FIFO)]
+    sequence_number: Annotated[str | None, Field(description=FIFO)]
     copy_of: Original | None
     copies: Annotated[list[Seq], Field(description="the newest copies that are stored")]
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pipeline.search.syntax import Group, parse
 from viewer.api.answers import rfc3339
 from viewer.api.models import NearMiss, WholeMessage
-from viewer.fields import field_values
+from viewer.fields import OWN_FIELDS, field_values
 
 MAX_SHOWN = 80  # characters of a value
 MAX_VALUES = 3
@@ -27,8 +27,9 @@ def explain_miss(condition: str, message: WholeMessage) -> str:
 
 def _explain_named(name: str, message: WholeMessage) -> str:
     key = name.casefold()
-    if key in ("type", "source", "id"):
-        return f"{key} is {_short(getattr(message, key))}"
+    if key in ("type", "source", "id", *OWN_FIELDS):
+        own = getattr(message, key)
+        return f"it has no {key}" if own is None else f"{key} is {_short(own)}"
     if key in ("after", "before"):
         return f"it was sent at {rfc3339(message.time)}"
     if key in ("larger", "smaller"):

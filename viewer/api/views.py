@@ -33,13 +33,15 @@ from viewer.api.models import (
 )
 from viewer.api.near_misses import explain_miss
 from viewer.aws.queue_inspection import Waiting
-from viewer.fields import field_text
+from viewer.fields import OWN_FIELDS, field_text
 
 MAX_WAITING_BODY = 100_000
 
 View = TypeVar("View")
 AnySummary = TypeVar("AnySummary", bound=Summary)
 AnyLetter = TypeVar("AnyLetter", bound=StoredDeadLetter)
+
+PUBLISHED_TEXTS = ("subject", "group_id", "deduplication_id", "sequence_number", "sns_message_id")
 
 # Lists and streams show thousands of these.
 _SUMMARY = attrgetter(*(field.name for field in fields(MessageSummary)))
@@ -111,20 +113,23 @@ class Views:
         """Return the values of these fields, as far as the message has them."""
         body, attributes = self._masked(message)
         data = read_stored(body, attributes).data
-        found = {name: field_text(name, data, attributes) for name in names}
+        own = {name: getattr(message, name) for name in OWN_FIELDS}
+        own |= self._publication(message)
+        found = {name: field_text(name, data, attributes, own) for name in names}
         return {name: value for name, value in found.items() if value is not None}
 
     def facets(self, facets: Facets) -> dict[str, list[FacetValue]]:
         """Return how often each value occurs, by the names that a search uses."""
         return {
-            name: [
-                FacetValue(value, count)
-                for value, count in counts
-                if not name.startswith("attr.") or self._mask.attribute(name, value) == value
-            ]
+            name: [FacetValue(value, count) for value, count in counts if self._is_shown(name, value)]
             for name, counts in facets.values.items()
             if not self._mask.hides(name)
         }
+
+    def _is_shown(self, name: str, value: str) -> bool:
+        if name == "subject":
+            return self._mask.member(name, value) == value
+        return not name.startswith("attr.") or self._mask.attribute(name, value) == value
 
     def dead_letter(self, letter: StoredDeadLetter) -> DeadLetter:
         """Return an entry of the list of dead letters."""
@@ -133,7 +138,7 @@ class Views:
     def dead_letter_detail(self, letter: WholeDeadLetter, links: CopyLinks) -> DeadLetterDetail:
         """Return a whole dead letter."""
         body, attributes = self._masked(letter)
-        shown = replace(self._letter(letter), body=body, attributes=attributes)
+        shown = replace(self._letter(letter), body=body, attributes=attributes, **self._publication(letter))
         return _view(DeadLetterDetail, shown, copy_of=links.copy_of, copies=links.copies)
 
     def waiting(self, message: Waiting) -> WaitingMessage:
@@ -171,13 +176,24 @@ class Views:
             preview=mask.preview(message.preview),  # the title may be of any field
             color=None if mask.hides("data.color") else message.color,
             sequence=None if mask.hides("data.sequence") else message.sequence,
+            subject=message.subject and mask.member("subject", message.subject),
         )
 
     def _whole(self, message: StoredMessage) -> StoredMessage:
         if not self._mask:
             return self._summary(message)
         body, attributes = self._masked(message)
-        return replace(self._summary(message), body=body, attributes=attributes, size=_size(body))
+        publication = self._publication(message)
+        return replace(
+            self._summary(message), body=body, attributes=attributes, size=_size(body), **publication
+        )
+
+    def _publication(self, message: StoredMessage | WholeDeadLetter) -> dict[str, Any]:
+        """Return how a message was published, as far as a publisher can write anything there, masked."""
+        texts = {name: getattr(message, name) for name in PUBLISHED_TEXTS}
+        types = message.attribute_types
+        masked = {name: text and self._mask.member(name, text) for name, text in texts.items()}
+        return {**masked, "attribute_types": types and self._mask.types(types)}
 
     def _letter(self, letter: AnyLetter) -> AnyLetter:
         # Its error may quote any field.
