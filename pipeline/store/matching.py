@@ -18,7 +18,8 @@ MAX_CONNECTIONS = 2
 # makes a copy in memory.
 NEW: LiteralString = """
     (SELECT n.seq, n.queue, n.identity, n.content, n.source, n.id, n.type, n.time, n.size, n.receive_count,
-            n.conflict_of, n.attributes, n.body, ts_delete(n.terms, ARRAY[]::text[]) AS terms
+            n.conflict_of, n.topic, n.subject, n.attributes, n.body,
+            ts_delete(n.terms, ARRAY[]::text[]) AS terms
      FROM messages n WHERE n.seq > {after} AND n.seq < {before} OFFSET 0) m"""
 
 

@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.message import Delivery
-from pipeline.redaction import NO_MASK
+from pipeline.redaction import NO_MASK, Mask
 from pipeline.search.grammar import MAX_SEARCH_LENGTH, parse_search
+from pipeline.search.sql import equal
 from pipeline.search.syntax import SearchError
 from pipeline.search.terms import MAX_TERMS, index_terms
 from pipeline.store.failures import FailedTry
@@ -105,6 +106,10 @@ def test_a_search_finds_by_topic_queue_and_subject(store: Store, search: str, ex
     )
 
     assert found(store, search) == expected
+    for mask in (NO_MASK, Mask(["data.card"])):
+        searches = [parse_search(search, NOW, mask), equal("topic", "orders")]
+        matched = open_databases(store.url).matching.match(searches, after=0, before=9)
+        assert matched == [set(expected), {1}]
 
 
 def test_facets_count_topics_queues_and_subjects(
