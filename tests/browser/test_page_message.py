@@ -1,9 +1,11 @@
 """One message, as it is read: its title, its status, its data, and commands that publish it again."""
 
+import base64
 import json
 import re
 import shlex
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -148,14 +150,27 @@ def test_attributes_of_sqs_are_shown(page: Page, viewed: Viewed) -> None:
     viewed.store.add([order])
     page.goto(f"{viewed.url}/?pane=attributes")
 
-    expect(page.get_by_role("row", name="message id")).to_contain_text(order.message_id)
+    expect(page.get_by_role("row", name="SQS message id")).to_contain_text(order.message_id)
     expect(page.get_by_role("row", name="receive count")).to_contain_text("3")
 
 
 def test_a_message_is_copied_as_commands_that_publish_it(page: Page, viewed: Viewed) -> None:
     page.add_init_script(KEEP_COPIES)
     body = '{"it\'s": "a \\"test\\" $HOME"}'
-    viewed.store.add([raw_arrival(body, attributes={"tenant": "acme"})])
+    types = {"tenant": "String", "priority": "Number", "signature": "Binary"}
+    envelope = {
+        "Type": "Notification",
+        "MessageId": "sns-1",
+        "TopicArn": "arn:aws:sns:eu-west-1:000000000000:orders.fifo",
+        "Subject": "It's an order",
+        "Message": body,
+        "MessageAttributes": {
+            "tenant": {"Type": "String", "Value": "acme"},
+            "priority": {"Type": "Number", "Value": "5.0"},
+            "signature": {"Type": "Binary", "Value": "AP8="},
+        },
+    }
+    viewed.store.add([raw_arrival(json.dumps(envelope))])
     open_page(page, viewed)
 
     def copy_as(name: str) -> str:
@@ -166,12 +181,28 @@ def test_a_message_is_copied_as_commands_that_publish_it(page: Page, viewed: Vie
     words = shlex.split(copy_as("aws sns publish"))
     assert words[words.index("--message") + 1] == body
     attributes = json.loads(words[words.index("--message-attributes") + 1])
-    assert attributes == {"tenant": {"DataType": "String", "StringValue": "acme"}}
+    assert attributes == {
+        "tenant": {"DataType": "String", "StringValue": "acme"},
+        "priority": {"DataType": "Number", "StringValue": "5.0"},
+        "signature": {"DataType": "Binary", "BinaryValue": "AP8="},
+    }
+    assert words[words.index("--subject") + 1] == "It's an order"
+    assert words[words.index("--topic-arn") + 1] == envelope["TopicArn"]
+    assert "--message-group-id" in words
+    assert "--message-deduplication-id" in words
+
     words = shlex.split(copy_as("curl"))
-    assert json.loads(words[-1])["body"] == body
-    python = copy_as("Python")
-    compile(python, "copied", "exec")
-    assert json.dumps(body) in python
+    sent = json.loads(words[-1])
+    assert (sent["body"], sent["subject"], sent["topic"]) == (body, "It's an order", "orders.fifo")
+    assert {name: value["type"] for name, value in sent["attributes"].items()} == types
+
+    boto3 = Mock()
+    code = copy_as("Python").removeprefix("import base64, boto3; ")
+    exec(code, {"boto3": boto3, "base64": base64})
+    published = boto3.client.return_value.publish.call_args.kwargs
+    assert (published["Message"], published["Subject"]) == (body, "It's an order")
+    assert published["MessageAttributes"]["signature"] == {"DataType": "Binary", "BinaryValue": b"\x00\xff"}
+    assert published["TopicArn"] == envelope["TopicArn"]
 
 
 def test_the_command_of_the_empty_page_reaches_this_emulator(page: Page, viewed: Viewed) -> None:
@@ -180,3 +211,34 @@ def test_the_command_of_the_empty_page_reaches_this_emulator(page: Page, viewed:
     expect(page.locator("#command")).to_have_text(
         re.compile(r"^aws --endpoint-url http://127.0.0.1:\d+ sns publish --topic-arn arn:aws:sns:")
     )
+
+
+def test_a_message_shows_how_it_was_published(page: Page, viewed: Viewed) -> None:
+    envelope = {
+        "Type": "Notification",
+        "MessageId": "sns-1",
+        "TopicArn": "arn:aws:sns:eu-west-1:000000000000:orders",
+        "Subject": "An order",
+        "SequenceNumber": "10000000000000003000",
+        "Message": '{"text": "two lamps"}',
+        "MessageAttributes": {
+            "priority": {"Type": "Number", "Value": "5"},
+            "signature": {"Type": "Binary", "Value": ""},
+        },
+    }
+    viewed.store.add([raw_arrival(json.dumps(envelope))])
+    open_page(page, viewed)
+    facts = page.locator(".facts")
+    expect(facts.get_by_role("button", name="orders", exact=True)).to_be_visible()
+    expect(facts).to_contain_text("orders → broadcasts-consumer")
+    expect(facts.get_by_role("button", name="An order")).to_be_visible()
+
+    page.get_by_role("tab", name="Attributes").click()
+    expect(page.get_by_role("row", name="SNS message id")).to_contain_text("sns-1")
+    expect(page.get_by_role("row", name="sequence number")).to_contain_text("10000000000000003000")
+    expect(page.get_by_role("row", name="priority")).to_contain_text(re.compile("5.*Number", re.DOTALL))
+    expect(page.get_by_role("row", name="signature")).to_contain_text("MiniStack loses")
+
+    facts.get_by_role("button", name="An order").click()
+    expect(page.get_by_role("searchbox")).to_have_value('subject:"An order"')
+    expect(page.locator("tr.message")).to_have_count(1)

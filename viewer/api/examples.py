@@ -64,6 +64,7 @@ STORING: Json = {
 }
 PUBLICATION: Json = {
     "attribute_types": {"type": "String", "source": "String", "tenant": "String"},
+    "topic_arn": "arn:aws:sns:us-east-1:000000000000:broadcasts",
     "sns_message_id": "6d3c1a86-2a0c-4d0e-8f2e-0f7a1c5f9b1e",
     "group_id": None,
     "deduplication_id": None,

@@ -106,7 +106,7 @@ function whole(message) {
     </header>
     <p class="facts">
       ${statusOf(message)}
-      ${searchButton("type", message.type)} ${searchButton("source", message.source)}
+      ${searchButton("type", message.type)} ${searchButton("source", message.source)} ${wayOf(message)}
       ${localTime(message.time)} <span>${size(message.size)}</span> ${copyLinks(message)} ${conflictLinks(message)}
     </p>
     <div role="tablist" aria-label="Parts of the message" @keydown=${moveTab}>${Object.entries(PANES).map(tab)}</div>
@@ -126,6 +126,13 @@ function titleOf({ preview, body }) {
   const names = data.children.slice(0, TITLE_NAMES).map(({ key }) => key);
   return names.join(" · ") + (data.children.length > TITLE_NAMES ? " · …" : "");
 }
+
+// The topic and the queue it came through, and its subject unless that is the title.
+const wayOf = ({ topic, queue, subject, preview }) =>
+  html`<span class="way">
+      ${topic ? html`${searchButton("topic", topic)} → ` : nothing}${searchButton("queue", queue)}
+    </span>
+    ${subject && subject !== preview ? searchButton("subject", subject) : nothing}`;
 
 // What became of it, which leads to its dead letter if it is one.
 function statusOf({ status, tries, outcomes }) {
