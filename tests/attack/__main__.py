@@ -14,6 +14,7 @@ from typing import Final
 from tests.attack import report
 from tests.attack.kinds import (
     doors,
+    filter_policies,
     identities,
     logs,
     malformed,
@@ -40,6 +41,7 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "logs": logs.attack,
     "searches": searches.attack,
     "slow_clients": slow_clients.attack,
+    "filter_policies": filter_policies.attack,
     "restart": restart.attack,
 }
 MAX_HEALTH_SECONDS = 1.0

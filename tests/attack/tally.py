@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-# What can become of an input, in the order of the report. The last four violate a rule.
+# What can become of an input, in the order of the report. The last five violate a rule.
 OUTCOMES = (
     "stored",
     "dead",
@@ -12,12 +12,15 @@ OUTCOMES = (
     "refused",
     "busy",
     "closed",
+    "agreed",
+    "known difference",
     "5xx",
     "lost",
     "leaked",
     "forged",
+    "unknown difference",
 )
-VIOLATIONS = ("5xx", "lost", "leaked", "forged")
+VIOLATIONS = ("5xx", "lost", "leaked", "forged", "unknown difference")
 MAX_EXAMPLES = 5
 
 

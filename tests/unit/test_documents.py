@@ -20,6 +20,7 @@ from tests.support.documents import (
     run_rows,
     settings_rows,
 )
+from tests.support.filter_policies import DIFFERENCES, POLICY_DIFFERENCES
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "client" / "README.md"]
 FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -100,13 +101,20 @@ def test_every_path_that_is_named_exists(document: Path) -> None:
 
 
 def test_every_chapter_is_reached_from_the_readme() -> None:
-    linked = set(re.findall(r"\]\((docs/[a-z]+\.md)", README.read_text()))
+    linked = set(re.findall(r"\]\((docs/[a-z-]+\.md)", README.read_text()))
 
     assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} == linked
 
 
 def test_the_dockerfile_of_the_handlers_chapter_is_the_one_that_is_tested() -> None:
     assert (ROOT / "examples" / "Dockerfile").read_text() in (ROOT / "docs" / "handlers.md").read_text()
+
+
+def test_the_differences_of_localstack_are_those_that_the_comparison_knows() -> None:
+    table = (ROOT / "docs" / "filter-policies.md").read_text().partition("## Differences")[2]
+    listed = [row.split(" | ")[0] for row in re.findall(r"^\| (.+) \|$", table, re.MULTILINE)]
+
+    assert listed[2:] == [*DIFFERENCES, *POLICY_DIFFERENCES]
 
 
 # ---- Figures, length, version
