@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from consumer.faults import FaultInjector, parse_faults
-from consumer.handler import load_handlers
 from consumer.maintenance import maintain_until_stopped
 from consumer.poller import Poller, PollerContext
-from consumer.queue import Queue
-from consumer.settings import ANSWER_SECONDS, ConsumerSettings
+from consumer.settings import ConsumerSettings
+from consumer.sources import open_tap, own_source, tap_source
 from consumer.visibility import VisibilityKeeper
-from pipeline.aws import sqs_client
 from pipeline.health import Health, serve_health
 from pipeline.logs import set_up_logging
 from pipeline.redaction import Mask
-from pipeline.retry import DATABASE_ERRORS, retry_until_stopped
+from pipeline.retry import DATABASE_ERRORS, Dependency, retry_until_stopped
 from pipeline.settings import load_settings
 from pipeline.stopping import Stopped, stop_on_signals
 from pipeline.store.failures import FailureLog
@@ -26,7 +24,6 @@ from pipeline.store.migrate import check_schema, migrate, open_database
 from pipeline.store.redrives import Redrives
 from pipeline.store.writer import Writer
 
-PROBE_TIMEOUT_SECONDS = 2
 # A long poll cannot be cancelled, and messages that it returns after the process has ended stay hidden until
 # their visibility timeout expires. So polls get this long to return messages that can still be handled.
 # `make run` promises to end within 5 seconds.
@@ -43,51 +40,57 @@ def main() -> None:
     set_up_logging("consumer", settings)
     stop = stop_on_signals()
 
-    database = open_database(settings.database_url.get_secret_value(), max_connections=settings.pollers + 4)
-    mask = Mask(settings.redacted_fields)
-    writer = Writer(database, mask)
-    queue, probed_queue = (
-        Queue(
-            sqs_client(timeout),
-            settings.queue_name,
-            settings.visibility_timeout_seconds,
-            settings.topic_name,
-        )
-        for timeout in (settings.wait_time_seconds + ANSWER_SECONDS, PROBE_TIMEOUT_SECONDS)
+    database = open_database(
+        settings.database_url.get_secret_value(),
+        max_connections=settings.pollers * (2 if settings.watch else 1) + 4,
     )
-    handlers = load_handlers(settings.handler, writer)
-    faults = FaultInjector(parse_faults(settings.faults), stop) if settings.faults else None
-    if faults:
-        handlers.append(faults)
-    checks = {"aws": probed_queue.check, "database": lambda: check_schema(database)}
-    health = Health(settings.stall_seconds, checks)
+    mask = Mask(settings.redacted_fields)
+    writer, failures, redrives = Writer(database, mask), FailureLog(database), Redrives(database)
+    is_faulty = settings.faults and not settings.watch_only
+    faults = FaultInjector(parse_faults(settings.faults), stop) if is_faulty else None
+    tap = open_tap(settings)
+    sources = [] if settings.watch_only else [own_source(settings, writer, faults)]
+    sources += [tap_source(settings, tap, writer)] if tap else []
+    checks = {source.check: source.probed.check for source in sources}
+    health = Health(settings.stall_seconds, {**checks, "database": lambda: check_schema(database)})
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
 
-    failures, redrives = FailureLog(database), Redrives(database)
-    context = PollerContext(
-        queue=queue,
-        handlers=handlers,
-        failures=failures,
-        redrives=redrives,
-        keeper=VisibilityKeeper(queue),
-        health=health,
-        stop=stop,
-        wait_seconds=settings.wait_time_seconds,
-        retry_seconds=settings.retry_seconds,
-        mask=mask,
-    )
+    database_away = Dependency("database")
+    contexts = {
+        source: PollerContext(
+            queue=source.queue,
+            handlers=source.handlers,
+            failures=failures,
+            redrives=redrives,
+            keeper=VisibilityKeeper(source.queue),
+            health=health,
+            stop=stop,
+            wait_seconds=settings.wait_time_seconds,
+            retry_seconds=settings.retry_seconds,
+            mask=mask,
+            aws=Dependency(source.service),
+            database=database_away,
+        )
+        for source in sources
+    }
     try:
         retry_until_stopped(
             lambda: migrate(database, settings.queue_name),
-            dependency=context.database,
+            dependency=database_away,
             errors=DATABASE_ERRORS,
             stop=stop,
             beat=lambda: health.beat("start"),
         )
     except Stopped:
         return
-    pollers = [Poller(f"poller-{number}", context) for number in range(1, settings.pollers + 1)]
+    if tap:
+        _start("tap", tap.keep_until_stopped, stop, lambda: health.beat("tap"))
+    pollers = [
+        Poller(f"{source.poller}-{number}", context)
+        for source, context in contexts.items()
+        for number in range(1, settings.pollers + 1)
+    ]
     threads = {poller: _start(poller.name, poller.run) for poller in pollers}
     _start(
         "maintenance",
@@ -96,7 +99,8 @@ def main() -> None:
     if faults:
         _start("faults", faults.follow, FaultShare(database))
     drained = threading.Event()
-    _start("visibility", context.keeper.run, drained)
+    for context in contexts.values():
+        _start("visibility", context.keeper.run, drained)
 
     while not stop.wait(SIGNAL_SECONDS):
         pass

@@ -85,12 +85,16 @@ class StoreHandler:
 
     def _add(self, deliveries: Sequence[Delivery]) -> None:
         for delivery, added in zip(deliveries, self._writer.add(deliveries), strict=True):
-            fields = {"message_id": delivery.message.id, "source": delivery.message.source}
+            fields = {
+                "message_id": delivery.message.id,
+                "source": delivery.message.source,
+                "queue": delivery.queue,
+            }
             if isinstance(added, int):
                 log.info("stored", extra={**fields, "seq": added})
             elif isinstance(added, Conflict):
-                CONFLICTS.inc()
+                CONFLICTS.labels(delivery.queue).inc()
                 log.warning("conflict", extra={**fields, "seq": added.seq, "conflict_of": added.of})
             else:
-                DUPLICATES.inc(added == "duplicate")
+                DUPLICATES.labels(delivery.queue).inc(added == "duplicate")
                 log.info(added, extra={**fields, "receive_count": delivery.receive_count})

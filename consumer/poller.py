@@ -88,6 +88,7 @@ class Poller:
         """Health and metrics use `name` for this poller."""
         self.name = name
         self._context = context
+        self._metrics = metrics.QueueMetrics(context.queue.name)
         self._doing = "starting"
 
     @property
@@ -117,13 +118,13 @@ class Poller:
         deliveries = self._receive()
         outcome = self._process(deliveries) if deliveries else BatchOutcome()
         self._beat()
-        metrics.LAST_POLL.labels(self.name).set_to_current_time()
+        metrics.LAST_POLL.labels(self._metrics.queue, self.name).set_to_current_time()
         return outcome
 
     def _process(self, deliveries: Sequence[Delivery]) -> BatchOutcome:
         """Handle, record and acknowledge a batch, which stays hidden from other consumers meanwhile."""
         with self._context.keeper.holding(deliveries):
-            metrics.IN_FLIGHT.inc(len(deliveries))
+            self._metrics.in_flight.inc(len(deliveries))
             try:
                 handled = self._unless_stopped(
                     lambda: self._handle(self._recognise(deliveries)),
@@ -136,7 +137,7 @@ class Poller:
                 )
                 self._acknowledge(outcome)
             finally:
-                metrics.IN_FLIGHT.dec(len(deliveries))
+                self._metrics.in_flight.dec(len(deliveries))
         return outcome
 
     # ---- receive
@@ -148,9 +149,9 @@ class Poller:
             lambda: self._context.queue.receive(self._context.wait_seconds), self._context.aws, AWS_ERRORS
         )
         if deliveries:
-            log.info("received", extra={"messages": len(deliveries)})
-            metrics.RECEIVED.inc(len(deliveries))
-            metrics.BATCH_SIZE.observe(len(deliveries))
+            log.info("received", extra={"messages": len(deliveries), "queue": self._metrics.queue})
+            self._metrics.received.inc(len(deliveries))
+            self._metrics.batch_size.observe(len(deliveries))
         return deliveries
 
     def _recognise(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
@@ -185,7 +186,7 @@ class Poller:
                     functools.partial(self._handle_portion, portion), otherwise=untouched
                 )
                 self._beat()
-        metrics.HANDLING.observe(time.monotonic() - began)
+        self._metrics.handling.observe(time.monotonic() - began)
         return outcome
 
     def _handle_portion(self, portion: Sequence[Delivery]) -> BatchOutcome:
@@ -198,8 +199,14 @@ class Poller:
             failures = self._call(handler, left) if left else {}
             failed += [self._failed_try(left[place], error) for place, error in failures.items()]
             left = [delivery for place, delivery in enumerate(left) if place not in failures]
-        _count_handled(left)
+        self._count_handled(left)
         return BatchOutcome(done=left, failed=failed)
+
+    def _count_handled(self, deliveries: Sequence[Delivery]) -> None:
+        self._metrics.handled.inc(len(deliveries))
+        now = time.time()
+        for delivery in deliveries:
+            self._metrics.latency.observe(max(0.0, now - delivery.message.time.timestamp()))
 
     def _call(self, handler: Handler, deliveries: Sequence[Delivery]) -> Failures:
         """Return the failures; a handler that raises is asked about each message alone.
@@ -242,11 +249,12 @@ class Poller:
             traceback=_format_traceback(error, self._context.mask),
             last=limit is not None and delivery.receive_count >= limit,
         )
-        metrics.FAILED.labels(failed.error_type).inc()
-        metrics.DEAD_LETTERED.inc(failed.last)
+        metrics.FAILED.labels(delivery.queue, failed.error_type).inc()
+        self._metrics.dead_lettered.inc(failed.last)
         fields = {
             "message_id": delivery.message.id,
             "receive_count": delivery.receive_count,
+            "queue": delivery.queue,
             "error": f"{failed.error_type}: {failed.error}",
         }
         log.warning("dead letter" if failed.last else "left for retry", extra=fields)
@@ -273,8 +281,8 @@ class Poller:
         queue = self._context.queue
         if outcome.done:
             self._repeat_for_the_rest(queue.delete, outcome.done)
-            log.info("deleted", extra={"messages": len(outcome.done)})
-            metrics.DELETED.inc(len(outcome.done))
+            log.info("deleted", extra={"messages": len(outcome.done), "queue": queue.name})
+            self._metrics.deleted.inc(len(outcome.done))
         seconds = {failed.delivery: self._delay(failed) for failed in outcome.failed}
         seconds |= dict.fromkeys(outcome.untouched, 0)
         if seconds:
@@ -325,13 +333,6 @@ class Poller:
 
     def _beat(self) -> None:
         self._context.health.beat(self.name)
-
-
-def _count_handled(deliveries: Sequence[Delivery]) -> None:
-    metrics.HANDLED.inc(len(deliveries))
-    now = time.time()
-    for delivery in deliveries:
-        metrics.LATENCY.observe(max(0.0, now - delivery.message.time.timestamp()))
 
 
 def _may_be_redriven(delivery: Delivery) -> bool:

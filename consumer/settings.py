@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from consumer.faults import parse_faults
 from pipeline.aws import LONG_POLL_SECONDS
 from pipeline.settings import DatabaseSettings, RedactionSettings, ResourceName
+from pipeline.watching import Patterns, parse_patterns
 
 # SQS gets this long to answer after the wait of a poll has ended; a turn of the poller may take longer.
 ANSWER_SECONDS = 5
@@ -38,6 +39,15 @@ class ConsumerSettings(DatabaseSettings, RedactionSettings):
     retention_messages: Annotated[int, Field(ge=1)] = Field(
         100_000, description="number of messages kept in the store; older ones are removed"
     )
+    watch: str = Field(
+        "",
+        description="topics to watch, by patterns of their names: `*`, `orders-*,payments`, `*,!internal-*`; "
+        "unset: none",
+    )
+    tap_name: ResourceName = Field(
+        "fanout-tap", description="SQS queue that is created and subscribed to the topics of `WATCH`"
+    )
+    watch_only: bool = Field(False, description="`1` reads only the topics of `WATCH`, not `QUEUE_NAME`")
     faults: str = Field(
         "", description="failures to inject, such as `fail=0.1,flaky=0.2,delay=0.5,delay_seconds=2`"
     )
@@ -51,11 +61,31 @@ class ConsumerSettings(DatabaseSettings, RedactionSettings):
                 raise ValueError(f"{name.strip()!r} is neither store nor package.module:callable")
         return value
 
+    @field_validator("watch")
+    @classmethod
+    def _check_watch(cls, value: str) -> str:
+        if value:
+            parse_patterns(value)
+        return value
+
     @field_validator("faults")
     @classmethod
     def _check_faults(cls, value: str) -> str:
         parse_faults(value)
         return value
+
+    @property
+    def patterns(self) -> Patterns | None:
+        """The patterns of WATCH, or None if nothing is watched."""
+        return parse_patterns(self.watch) if self.watch else None
+
+    @model_validator(mode="after")
+    def _the_tap_is_a_queue_of_its_own(self) -> "ConsumerSettings":
+        if self.watch_only and not self.watch:
+            raise ValueError("WATCH_ONLY=1 is not allowed: WATCH is not set, so that nothing would be read")
+        if self.watch and not self.watch_only and self.tap_name == self.queue_name:
+            raise ValueError(f"TAP_NAME={self.tap_name!r} is not allowed: QUEUE_NAME is the same")
+        return self
 
     @model_validator(mode="after")
     def _stall_outlasts_a_poll(self) -> "ConsumerSettings":

@@ -1,0 +1,68 @@
+"""What a consumer reads: its own queue, the tap, or both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumer.faults import FaultInjector
+from consumer.handler import Handler, StoreHandler, load_handlers
+from consumer.queue import Queue
+from consumer.settings import ANSWER_SECONDS, ConsumerSettings
+from consumer.tap import Tap
+from consumer.tap_queue import OwnQueue, TapQueue
+from pipeline.aws import sns_client, sqs_client
+from pipeline.store.writer import Writer
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+PROBE_TIMEOUT_SECONDS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A queue, its name in health, logs and the names of its pollers, and what is done with its messages.
+
+    `probed` is the same queue for probes, which wait only a short time for SQS.
+    """
+
+    check: str
+    service: str
+    poller: str
+    queue: Queue
+    probed: Queue
+    handlers: Sequence[Handler]
+
+
+def own_source(settings: ConsumerSettings, writer: Writer, faults: FaultInjector | None) -> Source:
+    """Return the queue of QUEUE_NAME with the handlers of HANDLER and FAULTS."""
+    handlers = load_handlers(settings.handler, writer)
+    queue, probed = (
+        Queue(client, settings.queue_name, settings.visibility_timeout_seconds, settings.topic_name)
+        for client in _sqs_clients(settings)
+    )
+    return Source("aws", "SQS", "poller", queue, probed, [*handlers, faults] if faults else handlers)
+
+
+def tap_source(settings: ConsumerSettings, tap: Tap, writer: Writer) -> Source:
+    """Return the queue of the tap, the messages of which are only stored: they are somebody else's."""
+    queue, probed = (
+        TapQueue(tap.queue, client, settings.visibility_timeout_seconds) for client in _sqs_clients(settings)
+    )
+    return Source("tap", "the tap", "tap-poller", queue, probed, [StoreHandler(writer)])
+
+
+def open_tap(settings: ConsumerSettings) -> Tap | None:
+    """Return the tap of WATCH, or None if nothing is watched. Sends no request yet."""
+    patterns = settings.patterns
+    if patterns is None:
+        return None
+    read = [] if settings.watch_only else [settings.queue_name]
+    queue = OwnQueue(sqs_client(ANSWER_SECONDS), settings.tap_name, patterns)
+    return Tap(sns_client(ANSWER_SECONDS), queue, patterns, read_queues=lambda: read)
+
+
+def _sqs_clients(settings: ConsumerSettings) -> "Sequence[SQSClient]":
+    """Return one for long polls and one for probes."""
+    seconds = (settings.wait_time_seconds + ANSWER_SECONDS, PROBE_TIMEOUT_SECONDS)
+    return [sqs_client(timeout) for timeout in seconds]

@@ -1,0 +1,139 @@
+"""A consumer that watches: every message of every topic is stored once, by the queue that brought it."""
+
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+import boto3
+import pytest
+
+from tests.support.consuming import TestConsumer, refuse
+from tests.support.emulators import Names
+from tests.support.services import Service
+from tests.support.stores import Store
+from tests.support.tapping import (
+    TAP,
+    create_queue,
+    create_topic,
+    open_tap,
+    publish_to,
+    received,
+    subscribe,
+    tapped,
+)
+from tests.support.waiting import wait_for
+
+StartService = Callable[..., Service]
+
+
+def stored_by_queue(store: Store) -> Counter[tuple[str, str]]:
+    with store.connection() as connection:
+        rows = connection.execute("SELECT queue, preview FROM messages").fetchall()
+    return Counter((str(queue), str(preview)) for queue, preview in rows)
+
+
+def test_the_tap_and_the_own_queue_are_read_side_by_side(
+    account: dict[str, str], start: StartService, store: Store
+) -> None:
+    own_topic, others = create_topic("broadcasts"), [create_topic("orders"), create_topic("payments.fifo")]
+    own = create_queue("broadcasts-consumer")
+    subscribe(own_topic, own, RawMessageDelivery="true")
+    environment = {**account, "DATABASE_URL": store.url, "QUEUE_NAME": "broadcasts-consumer", "WATCH": "*"}
+    consumer = start("consumer", environment, FAULTS="fail=1")
+    wait_for(lambda: "watching" in consumer.log())
+
+    publish_to(own_topic, "own")
+    for topic in others:
+        publish_to(topic, "other")
+    new = create_topic("new")
+    wait_for(lambda: "new" in tapped(), what="the tapping of a topic that was created later")
+    publish_to(new, "new")
+
+    expected = Counter(
+        {("broadcasts-consumer", "own"): 1, (TAP, "other"): 2, (TAP, "new"): 1},
+    )
+    wait_for(lambda: stored_by_queue(store) == expected)
+    metrics = consumer.get("/metrics").text
+    assert f'fanout_messages_received_total{{queue="{TAP}"}} 3.0' in metrics
+    assert f'fanout_tapped_topics{{queue="{TAP}"}} 3.0' in metrics
+    # What FAULTS does is done to messages of the own queue.
+    assert f'fanout_messages_failed_total{{queue="{TAP}"' not in metrics
+    wait_for(
+        lambda: (
+            'failed_total{queue="broadcasts-consumer",reason="InjectedFault"}'
+            in consumer.get("/metrics").text
+        )
+    )
+
+
+def test_a_consumer_of_the_tap_alone_needs_no_queue_of_its_own(
+    account: dict[str, str], start: StartService, store: Store
+) -> None:
+    topic = create_topic("orders")
+    environment = {**account, "DATABASE_URL": store.url, "WATCH": "orders", "WATCH_ONLY": "1"}
+    consumer = start("consumer", environment)
+    assert set(consumer.get("/health?probe=readiness").json()["checks"]) == {"tap", "database"}
+    wait_for(lambda: tapped() == ["orders"])
+
+    publish_to(topic, "hi")
+    wait_for(lambda: stored_by_queue(store) == {(TAP, "hi"): 1})
+
+    consumer.process.send_signal(signal.SIGTERM)
+    assert consumer.process.wait(10) == 0
+    assert tapped() == ["orders"]  # so that nothing is missed until the next one starts
+
+
+def test_a_deleted_tap_is_made_again_within_15_seconds(
+    account: dict[str, str], start: StartService, store: Store
+) -> None:
+    topic = create_topic("orders")
+    environment = {**account, "DATABASE_URL": store.url, "WATCH": "*", "WATCH_ONLY": "1"}
+    consumer = start("consumer", environment)
+    wait_for(lambda: tapped() == ["orders"])
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=TAP)["QueueUrl"]
+
+    sqs.delete_queue(QueueUrl=url)
+
+    wait_for(lambda: consumer.log().count('"tap created"') == 2, seconds=15)
+    publish_to(topic, "again")
+    wait_for(lambda: stored_by_queue(store) == {(TAP, "again"): 1})
+
+
+@pytest.mark.parametrize("emulator", ["ministack"])
+def test_a_message_of_the_tap_that_cannot_be_stored_stays_in_the_queue_until_it_can(
+    account: dict[str, str], store: Store
+) -> None:
+    del account
+    topic = create_topic("orders")
+    tap = open_tap()
+    tap.keep()
+    names = Names("orders", TAP, {})
+    consumer = TestConsumer(names, store, refuse("poison", times=8))
+    publish_to(topic, "poison")
+
+    outcome = consumer.take(9)
+
+    assert len(outcome.failed) == 8
+    assert not any(failed.last for failed in outcome.failed)
+    assert [delivery.receive_count for delivery in outcome.done] == [9]
+
+
+@pytest.mark.parametrize("emulator", ["ministack"])
+def test_a_queue_that_is_not_ours_is_not_read_and_said_where_an_operator_looks(
+    account: dict[str, str], start: StartService, store: Store
+) -> None:
+    topic, theirs = create_topic("orders"), create_queue(TAP)
+    subscribe(topic, theirs)
+    publish_to(topic, "theirs")
+    environment = {**account, "DATABASE_URL": store.url, "WATCH": "*", "WATCH_ONLY": "1"}
+    consumer = start("consumer", environment, wait=False)
+
+    wait_for(lambda: "was not created by Fanout" in consumer.log())
+    wait_for(consumer.answers)
+    ready = consumer.get("/health?probe=readiness").json()
+
+    assert "choose another name with TAP_NAME" in ready["checks"]["tap"]
+    assert consumer.get("/health").status_code == 200
+    assert received() == ["theirs"]
+    assert consumer.log().count('"tap incomplete"') == 1
