@@ -28,7 +28,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run samples test chaos attack bench bench-pipeline bench-viewer test-containers lint types format readme vendor lock sbom localstack clean distclean
+.PHONY: help run watch unwatch samples test chaos attack bench bench-pipeline bench-viewer test-containers lint types format readme vendor lock sbom localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
@@ -36,6 +36,12 @@ help: ## list the targets
 
 run: $(VENV)/run.txt $(if $(filter localstack,$(EMULATOR)),$(LOCALSTACK_VENV)/done.txt) ## run the whole system on this machine (EMULATOR=localstack for LocalStack)
 	@$(BIN)/python -m local
+
+watch: $(VENV)/run.txt ## watch the topics of an endpoint of your own (AWS_ENDPOINT_URL=… or AWS_PROFILE=…, WATCH=… for some)
+	@$(BIN)/python -m local.watch
+
+unwatch: $(VENV)/run.txt ## remove what a `make watch` that crashed has left on its endpoint
+	@$(BIN)/python -m local.unwatch
 
 samples: $(VENV)/run.txt ## publish a sample of each common format to the topic of `make run`
 	@$(BIN)/python -m tests.support.samples

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from consumer.metrics import TAP_PROBLEMS, TAPPED
-from consumer.tap_queue import NotOurs, OwnQueue, PolicyRefused, is_ours
-from pipeline.aws import queue_url
+from consumer.tap_queue import NotOurs, OwnQueue, PolicyRefused
 from pipeline.endpoint import (
     Arn,
     ListedSubscription,
@@ -38,7 +37,6 @@ from pipeline.watching import Patterns
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sqs import SQSClient
 
 # How often topics are listed, and how often subscriptions too. What vanished is made again within 15 seconds
 # on an emulator; AWS charges for requests, and limits them.
@@ -378,29 +376,6 @@ class Tap:
 _OF_WHOLE_TURNS = ("policy", "subscriptions", "filters")
 
 
-def remove_tap(sns: "SNSClient", sqs: "SQSClient", name: str) -> int:
-    """Delete the tap of this name, and all that leads to it; return how many topics were subscribed.
-
-    Raises NotOurs, and what boto3 raises.
-    """
-    try:
-        url = queue_url(sqs, name)
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        url = None
-    if url is not None and not is_ours(sqs, url):
-        raise NotOurs(f"the queue {name} was not created by Fanout: nothing is removed")
-    topics = {topic.arn for topic in list_topics(sns)}
-    leading = [one for one in list_subscriptions(sns) if _leads_to(one, name) and one.topic_arn in topics]
-    errors = end_subscriptions(sns, leading)
-    if url is not None:
-        sqs.delete_queue(QueueUrl=url)
-    for failed in filter(None, errors):
-        raise failed
-    return len({one.topic_arn for one in leading})
-
-
 def end_subscriptions(
     sns: "SNSClient", subscriptions: Sequence[ListedSubscription]
 ) -> list[ClientError | None]:
@@ -439,12 +414,6 @@ def _is_gone(sns: "SNSClient", subscription: ListedSubscription, error: ClientEr
         return subscription.arn not in {one.arn for one in list_subscriptions(sns, subscription.topic_arn)}
     except ClientError:
         return False
-
-
-def _leads_to(subscription: ListedSubscription, name: str) -> bool:
-    """Return whether this leads to the queue of this name in the topic's own account."""
-    queue, topic = subscription.queue, subscription.topic_arn.split(":")
-    return queue is not None and queue.name == name and [queue.region, queue.account] == topic[3:5]
 
 
 def _moved(before: Sequence[str], after: Sequence[str]) -> set[str]:

@@ -1,1 +1,1 @@
-"""`make run`: the whole system on one machine, on loopback, without Docker."""
+"""`make run` and `make watch`: the system on one machine, on loopback, without Docker."""

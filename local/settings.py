@@ -1,28 +1,26 @@
-"""Settings of `make run`, read from environment variables."""
+"""Settings of `make run` and `make watch`, read from environment variables."""
 
+import getpass
+import re
+import socket
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pipeline.settings import Port
+from pipeline.settings import Port, ResourceName
+from pipeline.watching import ALL, parse_patterns
 
 
-class RunSettings(BaseSettings):
-    """Ports, emulator and folder. All other variables are passed through to the services."""
+class LocalSettings(BaseSettings):
+    """Ports and folder. All other variables are passed through to the services."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
     viewer_port: Port = Field(5000, description="port of the page")
-    producer_port: Port = Field(5001, description="port of the producer's /health")
     consumer_port: Port = Field(5002, description="port of the consumer's /health")
-    aws_port: Port = Field(4566, description="port of the AWS emulator")
-    emulator: Literal["ministack", "localstack"] = Field(
-        "ministack", description="AWS emulator: `ministack` or `localstack`"
-    )
     tls_certfile: Path | None = Field(None, description="with `TLS_KEYFILE`: serve the page over HTTPS")
-    run_folder: Path = Field(Path(".run"), description="folder for the database and the logs")
 
     @property
     def page(self) -> str:
@@ -32,14 +30,50 @@ class RunSettings(BaseSettings):
     @property
     def ports(self) -> dict[str, int]:
         """The ports, by the variable that sets each."""
-        names = ("viewer_port", "producer_port", "consumer_port", "aws_port")
+        names = [name for name in type(self).model_fields if name.endswith("_port")]
         return {name.upper(): getattr(self, name) for name in names}
 
     @model_validator(mode="after")
-    def _distinct(self) -> "RunSettings":
+    def _distinct(self) -> "LocalSettings":
         seen: dict[int, str] = {}
         for variable, port in self.ports.items():
             if port in seen:
                 raise ValueError(f"{variable}={port} is not allowed: {seen[port]} is the same")
             seen[port] = variable
         return self
+
+
+class RunSettings(LocalSettings):
+    """Those of `make run`."""
+
+    producer_port: Port = Field(5001, description="port of the producer's /health")
+    aws_port: Port = Field(4566, description="port of the AWS emulator")
+    emulator: Literal["ministack", "localstack"] = Field(
+        "ministack", description="AWS emulator: `ministack` or `localstack`"
+    )
+    run_folder: Path = Field(Path(".run"), description="folder for the database and the logs")
+
+
+def own_tap_name() -> str:
+    """Return a name of a tap for this user on this machine: two people must not share one."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        user = "user"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", f"fanout-tap-{user}-{socket.gethostname()}")[:80].rstrip("-")
+
+
+class WatchSettings(LocalSettings):
+    """Those of `make watch`."""
+
+    watch: str = Field(ALL, description="topics to watch, by patterns of their names")
+    tap_name: ResourceName = Field(
+        default_factory=own_tap_name, description="SQS queue that is created; unset: `fanout-tap-USER-HOST`"
+    )
+    run_folder: Path = Field(Path(".run/watch"), description="folder for the database and the logs")
+
+    @field_validator("watch")
+    @classmethod
+    def _check_watch(cls, value: str) -> str:
+        parse_patterns(value)
+        return value

@@ -9,8 +9,8 @@ import boto3
 import pytest
 
 from consumer.queue import Queue
-from consumer.tap import remove_tap
 from consumer.tap_queue import NotOurs, NotReady, TapQueue
+from consumer.untap import remove_tap
 from pipeline.aws import sns_client, sqs_client
 from pipeline.endpoint import in_parallel, list_queues, list_subscriptions
 from tests.support.tapping import (

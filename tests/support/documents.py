@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from consumer.settings import ConsumerSettings
-from local.settings import RunSettings
+from local.settings import RunSettings, WatchSettings
 from producer.settings import ProducerSettings
 from viewer.settings import ViewerSettings
 
@@ -26,7 +26,7 @@ SERVICES: dict[str, type[BaseSettings]] = {
     "consumer": ConsumerSettings,
     "viewer": ViewerSettings,
 }
-ALL_SETTINGS: list[type[BaseSettings]] = [*SERVICES.values(), RunSettings]
+ALL_SETTINGS: list[type[BaseSettings]] = [*SERVICES.values(), RunSettings, WatchSettings]
 
 FIGURES_HEAD = "| measure | figure | goal |\n| --- | --- | --- |\n"
 TABLE = r"(?:\|.*\n)+"
@@ -47,8 +47,12 @@ def settings_rows() -> list[str]:
 
 
 def run_rows() -> list[str]:
-    """Return a row for each setting of `make run`."""
-    return [_row(name, "`make run`", field) for name, field in RunSettings.model_fields.items()]
+    """Return a row for each setting of `make run` and `make watch`, which differ in some defaults."""
+    readers: dict[str, list[str]] = {}
+    for command, settings in (("`make run`", RunSettings), ("`make watch`", WatchSettings)):
+        for name, field in settings.model_fields.items():
+            readers.setdefault(_row(name, "{}", field), []).append(command)
+    return [row.replace("{}", ", ".join(commands)) for row, commands in readers.items()]
 
 
 def _row(name: str, readers: str, field: FieldInfo) -> str:
@@ -58,7 +62,7 @@ def _row(name: str, readers: str, field: FieldInfo) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if field.default in (None, ""):
+    if field.default_factory or field.default in (None, ""):
         return "unset"
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
     return f"`{('off', 'on')[value] if isinstance(value, bool) else value}`"

@@ -28,13 +28,13 @@ def localstack_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 def _emulator_port(name: str, folders: pytest.TempPathFactory) -> Iterator[int]:
-    with shared(name, folders, lambda: _open_emulator(name, folders.mktemp(name))) as port:
+    with shared(name, folders, lambda: open_emulator(name, folders.mktemp(name), free_port())) as port:
         yield int(port)
 
 
 @contextlib.contextmanager
-def _open_emulator(name: str, folder: Path) -> Iterator[str]:
-    port = free_port()
+def open_emulator(name: str, folder: Path, port: int) -> Iterator[str]:
+    """Start one on this port, and end it; it yields the port."""
     process = start_emulator(name, port, folder)
     try:
         yield str(port)
