@@ -43,7 +43,7 @@ class Postgres:
             user=server.system_user,
             stop_signal=signal.SIGINT,  # "fast shutdown": SIGTERM would wait for clients to disconnect
         )
-        process.wait_until(self._accepts_connections, 20)
+        process.wait_until(lambda: self._accepts_connections(process.pid), 20)
         return process
 
     def create_role(self) -> str:
@@ -52,6 +52,8 @@ class Postgres:
             connection.execute(ROLE.read_bytes())
         return self.url.replace("postgres@", "fanout@")
 
-    def _accepts_connections(self) -> bool:
+    def _accepts_connections(self, pid: int) -> bool:
+        """Tell whether it says so itself: a server that was killed has left this file, too."""
         pid_file = self._server.pgdata / "postmaster.pid"
-        return pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")
+        lines = pid_file.read_text().split() if pid_file.exists() else []
+        return bool(lines) and lines[0] == str(pid) and lines[-1] == "ready"
