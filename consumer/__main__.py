@@ -1,5 +1,6 @@
 """The consumer's wiring: settings, logs, queue, store, handlers, health, then poll until asked to stop."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -22,6 +23,7 @@ from pipeline.store.failures import FailureLog
 from pipeline.store.faults import FaultShare
 from pipeline.store.migrate import check_schema, migrate, open_database
 from pipeline.store.redrives import Redrives
+from pipeline.store.taps import Taps, WatchedTopics
 from pipeline.store.writer import Writer
 
 # A long poll cannot be cancelled, and messages that it returns after the process has ended stay hidden until
@@ -85,7 +87,13 @@ def main() -> None:
     except Stopped:
         return
     if tap:
-        _start("tap", tap.keep_until_stopped, stop, lambda: health.beat("tap"))
+        taps = Taps(database)
+
+        def tell(watched: WatchedTopics) -> None:
+            with contextlib.suppress(*DATABASE_ERRORS):  # the pollers say that it is away
+                taps.tell(watched)
+
+        _start("tap", tap.keep_until_stopped, stop, lambda: health.beat("tap"), tell)
     pollers = [
         Poller(f"{source.poller}-{number}", context)
         for source, context in contexts.items()

@@ -14,7 +14,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -33,6 +32,7 @@ from pipeline.endpoint import (
     list_topics,
 )
 from pipeline.retry import AWS_ERRORS, Dependency, explain
+from pipeline.store.taps import WatchedTopics
 from pipeline.watching import Patterns
 
 if TYPE_CHECKING:
@@ -54,15 +54,6 @@ MAX_NAMED = 10  # topics in a line
 log = logging.getLogger(__name__)
 
 Problems = dict[str, str]  # what cannot be done, by its kind: a line each
-
-
-@dataclass(frozen=True, slots=True)
-class TapStatus:
-    """What is watched: the names of topics that are tapped or left out, and what could not be done."""
-
-    topics: Sequence[str] = ()
-    left_out: Sequence[str] = ()
-    problems: Sequence[str] = ()
 
 
 class Refusals:
@@ -126,7 +117,7 @@ class Tap:
     ) -> None:
         """Send no request yet. `read_queues` returns the names of the queues that are read anyway."""
         self.queue = queue
-        self.status = TapStatus()
+        self.status = WatchedTopics(queue.name)
         self._sns, self._patterns, self._read_queues = sns, patterns, read_queues
         self._clock = clock
         self._is_aws = is_aws(sns.meta.endpoint_url)
@@ -148,7 +139,7 @@ class Tap:
         self,
         stop: threading.Event,
         beat: Callable[[], None],
-        report: Callable[[TapStatus], None] = lambda _: None,
+        report: Callable[[WatchedTopics], None] = lambda _: None,
     ) -> None:
         """Keep it until asked to stop; `report` is told after each turn what is watched."""
         endpoint = Dependency("SNS and SQS, for the tap")
@@ -367,7 +358,8 @@ class Tap:
         left_out = sorted(filter(self._patterns.match, map(_topic_name, self._left_out)))
         if left_out != self.status.left_out and left_out:
             log.info("left out: read anyway", extra={"queue": name, "topics": name_some(left_out)})
-        self.status = TapStatus(sorted(map(_topic_name, self._tapped)), left_out, list(problems.values()))
+        tapped = sorted(map(_topic_name, self._tapped))
+        self.status = WatchedTopics(name, tapped, left_out, list(problems.values()))
         TAPPED.labels(name).set(len(self._tapped))
         TAP_PROBLEMS.labels(name).set(len(problems))
 

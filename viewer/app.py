@@ -15,6 +15,7 @@ from pipeline.store.dead_letters import FailureReader
 from pipeline.store.faults import FaultShare
 from pipeline.store.reader import Reader
 from pipeline.store.searches import RETRY_SECONDS, SearchFailed
+from pipeline.store.taps import Taps
 from viewer.access.guard import guard
 from viewer.access.proxies import serve_behind_proxies
 from viewer.api.dead_letters import dead_letters_blueprint
@@ -93,7 +94,7 @@ def create_app(
         stream_blueprint(reader, hub, views, settings),
         export_blueprint(reader, hub, views, allowed=settings.export),
         dead_letters_blueprint(reader, failures, dead_letters, views),
-        status_blueprint(samples, queues, topic, health, faults, peers=peers),
+        status_blueprint(samples, queues, topic, health, faults=faults, taps=Taps(database), peers=peers),
         faults_blueprint(faults),
         health_blueprint(health),
         docs_blueprint(app),

@@ -28,6 +28,7 @@ WELL: dict[str, Any] = {
     "dead_letter_queue": None,
     "store": FIGURES,
     "faults": None,
+    "taps": [],
 }
 WAITS = {"state": "degraded", "reason": "aws: no answer"}
 WAITING = {"producer": WAITS, "consumer": WAITS, "viewer": UP}
@@ -147,3 +148,26 @@ def test_a_read_that_the_browser_dropped_is_tried_once_more(page: Page, viewed: 
     page.route("**/api/messages/1", lambda route: route.abort(), times=1)
     open_page(page, viewed)
     expect(page.locator("#detail .json")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("watched", "shown"),
+    [
+        ((["orders", "payments"], []), ("2 topics", "watched")),
+        ((["orders"], ["no topic matches x (WATCH)"]), ("1 topic", "watched · 1 problem")),
+    ],
+)
+def test_the_stages_of_a_tap_begin_with_what_it_watches(
+    page: Page, viewed: Viewed, watched: tuple[list[str], list[str]], shown: tuple[str, str]
+) -> None:
+    topics, problems = watched
+    taps = [{"queue": "fanout-tap", "topics": topics, "left_out": [], "problems": problems}]
+    services = dict.fromkeys(("consumer", "viewer"), UP)
+    overview(page, {**WELL, "services": services, "topic": None, "taps": taps})
+    open_page(page, viewed)
+
+    stages = page.locator("#flow li")
+    expect(stages).to_have_count(5)
+    expect(stages.first.locator("> *")).to_have_text(shown)
+    expect(stages.first).to_have_attribute("title", "\n".join(problems or topics))
+    expect(page.locator("#outage")).to_be_hidden()

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from local.emulators import aws_environment
+from pipeline.store.taps import Taps, WatchedTopics
 from tests.support.dead_letters import die
 from tests.support.emulators import Names
 from tests.support.examples import arrival
@@ -255,3 +257,27 @@ def test_a_redrive_that_says_nothing_clear_is_refused(
 
     assert answer.status_code == status
     assert answer.mimetype == "application/problem+json"
+
+
+def test_what_is_watched_is_told_and_stands_in_place_of_a_topic_of_ones_own(
+    ministack: Names, store: Store, open_viewer: OpenViewer
+) -> None:
+    watched = WatchedTopics("fanout-tap", ["orders"], ["broadcasts"], ["no topic matches x (WATCH)"])
+    Taps(store.database).tell(watched)
+    told = [
+        json_of(open_viewer(store, ministack.topic, queue_name=queue), "/api/pipeline")
+        for queue in (ministack.queue, "fanout-tap")
+    ]
+
+    assert [overview["taps"] for overview in told] == [[asdict(watched)]] * 2
+    assert told[0]["topic"]["name"] == ministack.topic
+    assert told[1]["topic"] is None
+
+
+def test_a_tap_that_no_consumer_keeps_is_not_told(store: Store) -> None:
+    taps = Taps(store.database)
+    taps.tell(WatchedTopics("fanout-tap", ["orders"]))
+    with store.connection() as connection:
+        connection.execute("UPDATE taps SET seen_at = seen_at - interval '101 s'")
+
+    assert taps.read() == []

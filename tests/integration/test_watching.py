@@ -7,6 +7,7 @@ from collections.abc import Callable
 import boto3
 import pytest
 
+from pipeline.store.taps import Taps
 from tests.support.consuming import TestConsumer, refuse
 from tests.support.emulators import Names
 from tests.support.services import Service
@@ -39,7 +40,7 @@ def test_the_tap_and_the_own_queue_are_read_side_by_side(
     own = create_queue("broadcasts-consumer")
     subscribe(own_topic, own, RawMessageDelivery="true")
     environment = {**account, "DATABASE_URL": store.url, "QUEUE_NAME": "broadcasts-consumer", "WATCH": "*"}
-    consumer = start("consumer", environment, FAULTS="fail=1")
+    consumer, taps = start("consumer", environment, FAULTS="fail=1"), Taps(store.database)
     wait_for(lambda: "watching" in consumer.log())
 
     publish_to(own_topic, "own")
@@ -53,6 +54,9 @@ def test_the_tap_and_the_own_queue_are_read_side_by_side(
         {("broadcasts-consumer", "own"): 1, (TAP, "other"): 2, (TAP, "new"): 1},
     )
     wait_for(lambda: stored_by_queue(store) == expected)
+    wait_for(lambda: [watched.topics for watched in taps.read()] == [["new", "orders", "payments.fifo"]])
+    [watched] = taps.read()
+    assert (watched.queue, watched.left_out, watched.problems) == (TAP, ["broadcasts"], [])
     metrics = consumer.get("/metrics").text
     assert f'fanout_messages_received_total{{queue="{TAP}"}} 3.0' in metrics
     assert f'fanout_tapped_topics{{queue="{TAP}"}} 3.0' in metrics

@@ -163,6 +163,7 @@ PIPELINE: Json = {
     "dead_letter_queue": {**DEPTH, "name": "broadcasts-consumer-dlq", **UP},
     "store": FIGURES,
     "faults": None,
+    "taps": [{"queue": "fanout-tap", "topics": ["orders"], "left_out": ["broadcasts"], "problems": []}],
 }
 STATS: Json = {
     "window": "5m",

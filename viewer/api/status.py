@@ -14,6 +14,7 @@ from pipeline.health import Health
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
 from pipeline.store.faults import FaultShare
+from pipeline.store.taps import Taps
 from pipeline.timely import NoAnswer, Timely
 from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint
@@ -90,15 +91,26 @@ class UnknownQueue:
 
 
 @dataclass(slots=True)
+class Tap:
+    """What a consumer with WATCH watches."""
+
+    queue: Annotated[str, Field(description="the tap's own")]
+    topics: Annotated[list[str], Field(description="names of topics that are subscribed to it")]
+    left_out: Annotated[list[str], Field(description="topics that lead to a queue which is read anyway")]
+    problems: Annotated[list[str], Field(description="what could not be done, a line each")]
+
+
+@dataclass(slots=True)
 class Pipeline:
     """The state of each stage."""
 
     services: Annotated[dict[str, State], Field(description="by their names")]
-    topic: TopicState
+    topic: Annotated[TopicState | None, Field(description="null: the queue is that of a tap")]
     queue: QueueState | UnknownQueue
     dead_letter_queue: QueueState | None
     store: Figures
     faults: Annotated[Faults | None, Field(description="null: no consumer runs with FAULTS")]
+    taps: Annotated[list[Tap], Field(description="empty: no consumer runs with WATCH")]
 
     __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.PIPELINE})
 
@@ -130,8 +142,9 @@ def status_blueprint(
     queues: Queues,
     topic: Topic,
     health: Health,
-    faults: FaultShare,
     *,
+    faults: FaultShare,
+    taps: Taps,
     peers: Mapping[str, str],
 ) -> ApiBlueprint:
     """Return `/api/pipeline` and `/api/stats`.
@@ -144,6 +157,7 @@ def status_blueprint(
     queue_states = Timely(lambda: _queues(queues), FRESH_SECONDS, DEADLINE_SECONDS)
     states = Timely(lambda: _states(peers), FRESH_SECONDS, DEADLINE_SECONDS)
     fault_share = Timely(faults.read, FRESH_SECONDS, DEADLINE_SECONDS)
+    watched = Timely(taps.read, FRESH_SECONDS, DEADLINE_SECONDS)
 
     def stages() -> AwsStages:
         try:
@@ -162,10 +176,10 @@ def status_blueprint(
         The services, the topic, the queues and the store, as they were a moment ago. What does not answer in
         two seconds is unknown.
         """
-        for one in (figures, fault_share, topic_state, queue_states, states):
+        for one in (figures, fault_share, watched, topic_state, queue_states, states):
             one.start()  # all at once
         try:
-            store, share = figures(), fault_share()
+            store, share, kept = figures(), fault_share(), watched()
         except NoAnswer as error:
             raise Problem(503, f"the database does not answer: {error}") from None
         try:
@@ -175,11 +189,12 @@ def status_blueprint(
         aws = stages()
         return Pipeline(
             services={**services, "viewer": _own_state(health)},
-            topic=aws.topic,
+            topic=None if any(tap.queue == queues.name for tap in kept) else aws.topic,
             queue=aws.queue,
             dead_letter_queue=aws.dead_letter_queue,
             store=store,
             faults=None if share is None else Faults(share),
+            taps=[Tap(**asdict(tap)) for tap in kept],
         )
 
     @blueprint.get("/stats")

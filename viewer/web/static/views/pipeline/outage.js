@@ -24,27 +24,31 @@ export function outageOf(error) {
   };
 }
 
+const CREATE = "Create it with localstack-init/create_resources.py, or restart the emulator's start-up.";
+const READABLE = "Stored messages can be read meanwhile.";
+
 // The outage that an overview shows, if any; the first cause of the others.
 export function outageIn({ services, topic, queue }) {
   for (const [kind, one] of [
     ["queue", queue],
     ["topic", topic],
   ]) {
-    if (one.state === "missing") {
+    if (one?.state === "missing") {
       return {
         what: kind,
         title: `The ${kind} ${one.name} does not exist.`,
-        advice:
-          "Create it with localstack-init/create_resources.py, or restart the emulator's start-up. " +
-          "Stored messages can be read meanwhile.",
+        advice: `${topic ? CREATE : "The consumer creates it again within seconds."} ${READABLE}`,
       };
     }
   }
-  if (queue.state === "unknown" || topic.state === "unknown") {
+  const silent = [topic?.state === "unknown" ? "SNS" : "", queue.state === "unknown" ? "SQS" : ""].filter(
+    Boolean,
+  );
+  if (silent.length > 0) {
     return {
       what: "AWS",
-      title: `${topic.state === queue.state ? "SNS and SQS do" : queue.state === "unknown" ? "SQS does" : "SNS does"} not answer.`,
-      advice: `Is ${document.body.dataset.endpoint || "AWS"} reachable? Stored messages can be read meanwhile.`,
+      title: `${silent.join(" and ")} ${silent.length > 1 ? "do" : "does"} not answer.`,
+      advice: `Is ${document.body.dataset.endpoint || "AWS"} reachable? ${READABLE}`,
       reason: queue.reason ?? topic.reason,
     };
   }

@@ -33,7 +33,7 @@ async function poll() {
   tell(outage);
 }
 
-function draw({ services, topic, queue, dead_letter_queue: dead, store }, outage) {
+function draw({ services, topic, queue, dead_letter_queue: dead, store, taps }, outage) {
   // What waits for something that is away is not to blame.
   const isCause = (name) => outage?.what === name || services[name]?.state !== "degraded" || !outage;
   const service = (name) => serviceStage(name, isCause(name) ? services[name] : { state: "waits" });
@@ -42,8 +42,9 @@ function draw({ services, topic, queue, dead_letter_queue: dead, store }, outage
   const deadTotal = dead ? dead.visible + dead.in_flight + dead.delayed : 0;
   deadCount.textContent = deadTotal ? number(deadTotal) : "";
   flow.replaceChildren(
-    service("producer"),
-    stage(topic.name, "topic", topic.state, { reason: topic.reason }),
+    ...(topic
+      ? [service("producer"), stage(topic.name, "topic", topic.state, { reason: topic.reason })]
+      : taps.map(watchedStage)),
     stage(queue.name, queue.reason ? queue.state : depth(queue), queue.state, {
       reason: queue.reason,
       tab: "waiting",
@@ -52,6 +53,7 @@ function draw({ services, topic, queue, dead_letter_queue: dead, store }, outage
     stage("stored", number(store.total), "up"),
     service("viewer"),
     ...(dead ? [deadStage(dead, deadTotal)] : []),
+    ...(topic ? taps.map(watchedStage) : []),
   );
   drawBroken();
 }
@@ -93,6 +95,14 @@ const deadStage = ({ name }, total) =>
     reason: total ? "messages that used up all delivery attempts" : "",
     tab: "dead",
   });
+
+// What a tap watches: the names of its topics, or why it does not watch them all, as its title.
+function watchedStage({ topics, problems }) {
+  const name = `${number(topics.length)} ${topics.length === 1 ? "topic" : "topics"}`;
+  const bad = problems.length;
+  const text = bad ? `watched · ${number(bad)} ${bad === 1 ? "problem" : "problems"}` : "watched";
+  return stage(name, text, bad ? "degraded" : "up", { reason: (bad ? problems : topics).join("\n") });
+}
 
 function stage(name, text, state, { reason = "", tab = "" } = {}) {
   const label = tab
