@@ -145,9 +145,10 @@ def equal(name: str, value: str) -> Search:
     return Search((Condition(f"{name}:{value}", found),))
 
 
-def one_message(seq: int) -> Search:
-    """Return the search for the message with this seq."""
-    return Search((Condition(f"seq:{seq}", sql.SQL("m.seq = {}").format(sql.Literal(seq))),))
+def some_messages(seqs: Sequence[int]) -> Search:
+    """Return the search for the messages with these seqs."""
+    some = sql.SQL("m.seq = ANY({})").format(sql.Literal(list(seqs)))
+    return Search((Condition(f"seq:{','.join(map(str, seqs))}", some),))
 
 
 def copies_of(source: str, id: str) -> Search:  # noqa: A002 - CloudEvents' word

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow, class_row, dict_row
 
-from pipeline.search.sql import EVERYTHING, IS_OF_MESSAGE, STATUSES, STATUSES_OF_FEW, Condition, Search
+from pipeline.search.sql import EVERYTHING, IS_OF_MESSAGE, STATUSES, STATUSES_OF_FEW, Search, some_messages
 from pipeline.store.connection import CHANNEL, DELETED, Database
 from pipeline.store.searches import Searches
 
@@ -309,9 +309,7 @@ class Reader:
 
     def read(self, seqs: Sequence[int]) -> list[StoredMessage]:
         """Return those of these whole messages that are stored, oldest first."""
-        some = sql.SQL("m.seq = ANY({})").format(sql.Literal(list(seqs)))
-        search = Search((Condition("", some),))
-        query = _page(WHOLE_COLUMNS, search, (None, None), "m.seq", len(seqs))
+        query = _page(WHOLE_COLUMNS, some_messages(seqs), (None, None), "m.seq", len(seqs))
         with self._database.connection() as connection:
             return connection.cursor(row_factory=class_row(StoredMessage)).execute(query).fetchall()
 

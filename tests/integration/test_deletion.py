@@ -34,9 +34,22 @@ def test_only_the_queue_and_its_dead_letter_queue_are_purged(
     }
 
 
+def test_some_messages_are_deleted(open_viewer: OpenViewer, store: Store) -> None:
+    first, second, third = store.add([arrival("a"), arrival("b"), arrival("c")])
+    viewer = open_viewer(store)
+
+    assert viewer.delete(f"/api/messages?seqs={first},{third},999999").json == {"deleted": 2}
+    assert [message.seq for message in store.find(limit=10)] == [second]
+    assert viewer.delete(f"/api/messages?seqs={second}&q=other").json == {"deleted": 0}
+    for wrong in ("", "1,", "-1", "x", ",".join(["1"] * 201)):
+        answer = viewer.delete(f"/api/messages?seqs={wrong}")
+        assert (answer.status_code, answer.json["parameter"]) == (400, "seqs")  # type: ignore[index]
+
+
 def test_a_viewer_that_only_reads_deletes_nothing(open_viewer: OpenViewer, store: Store) -> None:
     (seq,) = store.add([arrival("first")])
     viewer = open_viewer(store, read_only=True)
 
     assert viewer.delete(f"/api/messages/{seq}").status_code == 403
+    assert viewer.delete(f"/api/messages?seqs={seq}").status_code == 403
     assert viewer.delete("/api/waiting?queue=broadcasts-consumer").status_code == 403

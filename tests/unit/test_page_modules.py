@@ -24,7 +24,9 @@ VENDOR_IMPORT = re.compile(r"""\bfrom\s*["'](\.[^"'\n]+)["']""")
 
 # Loaded a moment after the page.
 LATER = {
+    "panes/diff.js",
     "views/dead_letters/view.js",
+    "views/help.js",
     "views/metrics/view.js",
     "views/publish.js",
     "views/queue_browser.js",

@@ -1,6 +1,5 @@
 """What the page's list shows besides messages: counts of a search and its values, fields as columns."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,12 +11,11 @@ from pipeline.store.reader import Reader
 from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint
 from viewer.api.checks import Parameters
-from viewer.api.models import Count, FacetValue, SearchQuery, Seq
+from viewer.api.models import Count, FacetValue, SearchQuery, Seq, Seqs
 from viewer.api.views import Views
 
 MAX_COUNTED = 10_000
 MAX_FIELDS = 10
-MAX_OF_FIELDS = 200
 FIELDS_AT_ONCE = 20  # messages in memory
 
 
@@ -28,21 +26,13 @@ def _names(text: object) -> list[str]:
     return names
 
 
-def _seqs(text: object) -> list[int]:
-    if not re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18})*", str(text)) or str(text).count(",") >= MAX_OF_FIELDS:
-        raise ValueError(f"seqs should be up to {MAX_OF_FIELDS} numbers, such as 1034,1035")
-    return [int(seq) for seq in str(text).split(",")]
-
-
 class FieldsQuery(Parameters):
     """Which fields of which messages."""
 
     names: Annotated[list[str], PlainValidator(_names), WithJsonSchema({"type": "string"})] = Field(
         description="fields as a search names them, separated by commas: `data.order.id,attr.tenant`"
     )
-    seqs: Annotated[list[int], PlainValidator(_seqs), WithJsonSchema({"type": "string"})] = Field(
-        description="messages, separated by commas"
-    )
+    seqs: Seqs = Field(description="messages, separated by commas")
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from pipeline.aws import Topic
 from pipeline.problems import Problem
-from pipeline.search.sql import copies_of, equal, one_message
+from pipeline.search.sql import Search, copies_of, equal, some_messages
 from pipeline.store.dead_letters import FailureReader, WholeDeadLetter
 from pipeline.store.reader import NearMiss as StoredNearMiss
 from pipeline.store.reader import Reader, StoredMessage, Summary
@@ -31,6 +31,7 @@ from viewer.api.models import (
     Original,
     SearchQuery,
     Seq,
+    Seqs,
     Status,
     WholeMessage,
 )
@@ -74,6 +75,13 @@ class DeleteQuery(SearchQuery):
     """Which messages."""
 
     all: Flag = Field(False, description="delete everything (`1` or `true`)")
+    seqs: Seqs | Absent = Field(None, description="of these messages, separated by commas")
+
+    @property
+    def search(self) -> Search:
+        """All of it as one search."""
+        found = super().search
+        return found if self.seqs is None else found & some_messages(self.seqs)
 
 
 class MessagePath(Parameters):
@@ -186,11 +194,11 @@ def messages_blueprint(
     def delete_messages(query: DeleteQuery) -> Deleted:
         """Delete what a search finds, or everything.
 
-        For a clean slate between test runs. A search is needed, or `all=1`.
+        For a clean slate between test runs. A search is needed, or `seqs`, or `all=1`.
         """
         wanted = query.search
         if not wanted.conditions and not query.all:
-            raise Problem(400, "q should say what to delete; all=1 deletes everything", parameter="q")
+            raise Problem(400, "q or seqs should say what to delete; all=1 deletes everything", parameter="q")
         deleted = reader.delete(wanted)
         hub.forget()
         return Deleted(deleted)
@@ -201,7 +209,7 @@ def messages_blueprint(
 
         From the store; what is in a queue stays.
         """
-        deleted = reader.delete(one_message(path.seq))
+        deleted = reader.delete(some_messages([path.seq]))
         if not deleted:
             raise Problem(404, f"there is no message {path.seq}")
         hub.forget()

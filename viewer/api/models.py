@@ -20,6 +20,8 @@ from pipeline.store.reader import MAX_SEQ
 from viewer.api import examples
 from viewer.api.checks import Described, Parameters
 
+MAX_SEQS = 200
+
 AnswerType = TypeVar("AnswerType")
 
 # ---- types of parameters
@@ -52,6 +54,12 @@ def _flag(value: object) -> object:
     return value
 
 
+def _seqs(text: object) -> list[int]:
+    if not re.fullmatch(r"[0-9]{1,18}(,[0-9]{1,18})*", str(text)) or str(text).count(",") >= MAX_SEQS:
+        raise ValueError(f"seqs should be up to {MAX_SEQS} numbers, such as 1034,1035")
+    return [int(seq) for seq in str(text).split(",")]
+
+
 def _search(value: object, checked: ValidationInfo) -> Search:
     # Without the application's mask there is no search: one that was forgotten must not mean none.
     context = checked.context or {}
@@ -63,6 +71,7 @@ Absent: TypeAlias = SkipJsonSchema[None]
 # For whole numbers in a query, after the limits of the number.
 DIGITS = BeforeValidator(_only_digits)
 Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
+Seqs = Annotated[list[int], PlainValidator(_seqs), WithJsonSchema({"type": "string"})]
 Cursor = Annotated[Seq, DIGITS]
 Time = Annotated[datetime, BeforeValidator(_time)]
 Flag = Annotated[bool, BeforeValidator(_flag)]

@@ -5,7 +5,7 @@ import { canWrite } from "./core/api.js";
 import { lastNumber, messageCount } from "./core/arrivals.js";
 import { copy } from "./core/clipboard.js";
 import { switchZone } from "./core/clock.js";
-import { deleteFound, onDeleted } from "./core/deleting.js";
+import { deleteFound, deleteMessage, onDeleted } from "./core/deleting.js";
 import { opensElsewhere } from "./core/dom.js";
 import { listen } from "./core/keys.js";
 import { edit, resend } from "./core/resend.js";
@@ -16,9 +16,9 @@ import { toast } from "./core/toast.js";
 import { countNew, startCounting } from "./core/unread.js";
 import { follow } from "./live/follow.js";
 import { askPermission, watch } from "./live/notifications.js";
-import { openHelp } from "./views/help.js";
 import { recallColumns } from "./core/columns.js";
 import { startColumns } from "./views/messages/columns.js";
+import { loadDiff } from "./views/messages/compare.js";
 import { countAgain, countArrived, startCount } from "./views/messages/count.js";
 import { copyLink, current, find, show, startDetail } from "./views/messages/detail.js";
 import { hold, list, load, receive, startList, toNewest } from "./views/messages/list.js";
@@ -32,6 +32,7 @@ import {
   showSearchProblem,
   startSearchForm,
 } from "./views/messages/search_form.js";
+import { compareSelected, deleteSelected, toggleCurrent } from "./views/messages/selection.js";
 import { startStatuses } from "./views/messages/statuses.js";
 import { startPipelineStrip } from "./views/pipeline/strip.js";
 
@@ -121,7 +122,7 @@ async function search() {
 
 byId("rows").addEventListener("click", (event) => {
   const row = event.target.closest(".message");
-  if (!row || opensElsewhere(event) || !getSelection().isCollapsed) return;
+  if (!row || event.target.closest(".pick") || opensElsewhere(event) || !getSelection().isCollapsed) return;
   event.preventDefault();
   go({ m: row.dataset.seq });
 });
@@ -163,6 +164,12 @@ function copyMessage() {
   if (message) copy(message.body);
 }
 
+// What is selected, or else the message that is shown.
+function deleteChosen() {
+  const message = current();
+  if (canWrite && !deleteSelected() && message) deleteMessage(message);
+}
+
 onClick("delete-found", orToast(deleteFound));
 onDeleted(search);
 onClick("copy-command", () => copy(byId("command").textContent));
@@ -179,7 +186,9 @@ function togglePause() {
   showPaused();
 }
 
-const showHelp = () => openHelp(byId("help"));
+// Loaded a moment after the page.
+const loadHelp = () => import("./views/help.js");
+const showHelp = orToast(async () => (await loadHelp()).openHelp(byId("help")));
 
 onClick("pause", togglePause);
 onClick("theme", () => toast(`theme: ${switchTheme()}`));
@@ -207,6 +216,10 @@ listen({
   "g s": openTab("metrics"),
   p: openTab("publish"),
   f: find,
+  x: () => toggleCurrent(),
+  X: () => toggleCurrent(true),
+  c: compareSelected,
+  d: deleteChosen,
   y: copyMessage,
   l: copyLink,
   t: () => toast(switchZone()),
@@ -243,12 +256,13 @@ startPipelineStrip((outage) => {
   away = outage?.what;
   showConnection(...connection);
 });
-startTabs({
+const loadTabs = {
   dead: () => import("./views/dead_letters/view.js"),
   waiting: () => import("./views/queue_browser.js"),
   metrics: () => import("./views/metrics/view.js"),
   ...(canWrite ? { publish: () => import("./views/publish.js") } : {}),
-});
+};
+startTabs(loadTabs, [loadHelp, loadDiff]);
 // An older page is what readers without scripts go to.
 if (new URLSearchParams(location.search).has("before")) search();
 else if (searchProblem()) refuse(searchProblem());

@@ -5,6 +5,8 @@ import { number } from "./format.js";
 import { go, state } from "./state.js";
 import { toast } from "./toast.js";
 
+const MAX_SEQS = 200; // in one request
+
 let deleted = () => {};
 
 // Calls `listener()` after messages were deleted.
@@ -12,11 +14,12 @@ export function onDeleted(listener) {
   deleted = listener;
 }
 
-async function remove(path, question) {
-  if (!confirm(question)) return;
+async function remove(paths, question) {
+  if (!confirm(`${question} This cannot be undone.`)) return;
   try {
-    const answer = await send("DELETE", path);
-    toast(`${number(answer.deleted)} deleted`);
+    let count = 0;
+    for (const path of paths) count += (await send("DELETE", path)).deleted;
+    toast(`${number(count)} deleted`);
     go({ m: "" });
     deleted();
   } catch (error) {
@@ -25,7 +28,15 @@ async function remove(path, question) {
 }
 
 export const deleteMessage = ({ seq }) =>
-  remove(`api/messages/${seq}`, `Delete message ${seq} from the store? This cannot be undone.`);
+  remove([`api/messages/${seq}`], `Delete message ${seq} from the store?`);
+
+export function deleteMessages(seqs) {
+  const paths = [];
+  for (let at = 0; at < seqs.length; at += MAX_SEQS)
+    paths.push(`api/messages?seqs=${seqs.slice(at, at + MAX_SEQS)}`);
+  const many = seqs.length === 1 ? "the selected message" : `the ${number(seqs.length)} selected messages`;
+  return remove(paths, `Delete ${many} from the store?`);
+}
 
 // All that the search finds; without a search, everything.
 export async function deleteFound() {
@@ -34,5 +45,5 @@ export async function deleteFound() {
   const { count, exact } = await ask(`api/messages/count?${new URLSearchParams(q && { q })}`);
   const many = exact ? `the ${number(count)}` : `more than ${number(count)}`;
   const which = q ? `messages that match ${q}` : "stored messages";
-  await remove(`api/messages?${query}`, `Delete ${many} ${which}? This cannot be undone.`);
+  await remove([`api/messages?${query}`], `Delete ${many} ${which}?`);
 }

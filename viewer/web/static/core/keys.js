@@ -8,11 +8,11 @@ let previous = "";
 // `actions` maps a key, or two keys in a row such as "g m", to what it does.
 export function listen(actions) {
   document.addEventListener("keydown", (event) => {
-    const field = event.target.closest("input, textarea, select, [contenteditable]");
+    const field = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
     if (field && event.key === "Escape") field.blur();
     if (field || event.ctrlKey || event.metaKey || event.altKey) return;
     if (keysAreOff() && event.key !== "?") return;
-    if (event.key === " " && event.target.closest("button, summary, a, [role=tabpanel]")) return;
+    if (event.key === " " && event.target.closest("button, summary, a, input, [role=tabpanel]")) return;
     const action = actions[`${previous} ${event.key}`] ?? actions[event.key];
     previous = event.key;
     if (!action) return;

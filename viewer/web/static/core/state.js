@@ -1,7 +1,16 @@
 // What is shown, as the address says it: search (q), message (m), pane, tab, window of the charts, dead
-// letter, columns. So every view can be linked to, and the browser's back button works.
+// letter, columns, the message that m is compared with. So every view can be linked to, and the browser's back button works.
 
-const DEFAULTS = { q: "", m: "", pane: "data", tab: "messages", window: "5m", letter: "", cols: "" };
+const DEFAULTS = {
+  q: "",
+  m: "",
+  pane: "data",
+  tab: "messages",
+  window: "5m",
+  letter: "",
+  cols: "",
+  with: "",
+};
 const listeners = new Set();
 
 export let state = read();
@@ -11,15 +20,16 @@ function read() {
   const found = Object.fromEntries(
     Object.entries(DEFAULTS).map(([name, value]) => [name, query.get(name) ?? value]),
   );
-  // It becomes part of the address of a request.
-  if (!/^\d+$/.test(found.m)) found.m = DEFAULTS.m;
+  // They become part of the address of a request.
+  for (const name of ["m", "with"]) if (!/^\d+$/.test(found[name])) found[name] = DEFAULTS[name];
   return found;
 }
 
-// Returns the address of what is shown, with these changes.
+// Returns the address of what is shown, with these changes. Another message is compared with none.
 export function address(changes = {}) {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...state, ...changes })) {
+  const compared = "m" in changes ? { with: "" } : {};
+  for (const [name, value] of Object.entries({ ...state, ...compared, ...changes })) {
     if (String(value) !== DEFAULTS[name]) query.set(name, value);
   }
   return `${location.pathname}${query.size ? `?${query}` : ""}`;
@@ -32,6 +42,9 @@ export function go(changes, { replace = false } = {}) {
   history[replace ? "replaceState" : "pushState"](null, "", target);
   changed();
 }
+
+// Shows what differs between two messages.
+export const compare = (m, other) => go({ tab: "messages", m, with: other });
 
 function changed() {
   const before = state;

@@ -37,8 +37,8 @@ async function open() {
 // A module that could not be loaded is not asked for again by the same page.
 const again = html`<button class="second" @click=${() => location.reload()}>Reload the page</button>`;
 
-// `known` maps the name of a tab to a function that loads its module.
-export function startTabs(known) {
+// `known` maps the name of a tab to a function that loads its module; `others` load more that is needed later.
+export function startTabs(known, others = []) {
   views = known;
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-tab]");
@@ -50,5 +50,6 @@ export function startTabs(known) {
     if (now.tab !== before.tab) open();
   });
   open();
-  setTimeout(() => Promise.allSettled(Object.values(views).map((load) => load())), LOAD_MS);
+  const later = [...Object.values(views), ...others];
+  setTimeout(() => Promise.allSettled(later.map((load) => load())), LOAD_MS);
 }

@@ -14,6 +14,9 @@ const KEYS = {
   "g w": "waiting",
   "g s": "metrics",
   p: "publish",
+  "x  X": "select the message, or all up to it",
+  c: "compare the two selected",
+  d: "delete the selected, or the message",
   f: "find in the message",
   y: "copy the message",
   l: "copy a link",
@@ -45,12 +48,14 @@ const listOf = (entries, tag) =>
 export function openHelp(dialog) {
   const box = element("input", { id: "keys-off", type: "checkbox", change: () => turnKeys(!box.checked) });
   box.checked = keysAreOff();
-  dialog.replaceChildren(
+  const keys = [
     element("h2", {}, "Keyboard shortcuts"),
     listOf(KEYS, "kbd"),
     element("p", {}, box, element("label", { for: "keys-off" }, " turn them off")),
-    element("h2", {}, "Search"),
-    listOf(SEARCHES, "code"),
+  ];
+  dialog.replaceChildren(
+    element("section", {}, ...keys),
+    element("section", {}, element("h2", {}, "Search"), listOf(SEARCHES, "code")),
     element("form", { method: "dialog" }, element("button", {}, "Close")),
   );
   if (!dialog.open) dialog.showModal();

@@ -17,6 +17,7 @@ import { dataPane } from "../../panes/data.js";
 import { rawPane } from "../../panes/raw.js";
 import { timelinePane } from "../../panes/timeline.js";
 import { searchButton, valueActions } from "../../panes/value_actions.js";
+import { compareMenu, comparison, fetchOther, isComparing } from "./compare.js";
 import { bar as findBar, isFinding, openFind, page as foundPage, searchIn, startFind } from "./find.js";
 
 const POLL_MS = 3000;
@@ -109,13 +110,16 @@ function whole(message) {
       ${searchButton("type", message.type)} ${searchButton("source", message.source)} ${wayOf(message)}
       ${localTime(message.time)} <span>${size(message.size)}</span> ${copyLinks(message)} ${conflictLinks(message)}
     </p>
-    <div role="tablist" aria-label="Parts of the message" @keydown=${moveTab}>${Object.entries(PANES).map(tab)}</div>
+    ${isComparing() ? html`<div class="content" tabindex="0">${comparison(message)}</div>` : panes(message)}`;
+}
+
+const panes = (message) =>
+  html`<div role="tablist" aria-label="Parts of the message" @keydown=${moveTab}>${Object.entries(PANES).map(tab)}</div>
     ${findBar}
     <div id="content" class="content" role="tabpanel" tabindex="0" aria-labelledby="pane-${chosenPane()}">
       ${isFinding() ? foundPage : pane(message)}
     </div>
     ${picked ? valueActions(picked) : nothing}`;
-}
 
 // In words: of JSON without any, what it is made of.
 function titleOf({ preview, body }) {
@@ -151,6 +155,7 @@ const tools = (message) => [
   tool("copy", "copy the message (y)", () => copy(message.body)),
   tool("link", "copy a link (l)", copyLink),
   copyAs(message),
+  compareMenu(message),
   ...(canWrite
     ? [
         tool("resend", "publish a copy", () => actions.resend(message)),
@@ -238,8 +243,13 @@ export function startDetail(given) {
   actions = given;
   place.replaceChildren(); // what readers without scripts see
   startFind(draw);
+  fetchOther(draw);
   onChange((now, before) => {
     if (now.pane !== before.pane) showFromTop();
+    if (now.with !== before.with) {
+      draw();
+      fetchOther(draw);
+    }
   });
   repeat(refresh, () => (shown?.size > LARGE ? LARGE_POLL_MS : POLL_MS), { atOnce: false });
 }

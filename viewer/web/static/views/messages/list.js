@@ -6,6 +6,7 @@ import { firstNumber, isGap, lastNumber, messageCount } from "../../core/arrival
 import { clock } from "../../core/clock.js";
 import { number } from "../../core/format.js";
 import { localizeRow, makeGap, makeRow, showGap } from "./rows.js";
+import { clearSelection, isSelecting, startSelection } from "./selection.js";
 
 const MAX_ROWS = 200; // in the page; the store has all
 const MAX_ANIMATED = 5; // at once; more would only flicker
@@ -64,11 +65,11 @@ export const list = {
 
 // ---- what arrives
 
-// Reading a message, looking further down, selecting text or pausing keeps the list as it is.
+// Reading a message, looking further down, selecting messages or text, or pausing keeps the list as it is.
 export function isHeld() {
   const selection = getSelection();
   const selecting = !selection.isCollapsed && scroller.contains(selection.anchorNode);
-  return held || reading || scroller.scrollTop > AT_TOP_PIXELS || selecting;
+  return held || reading || isSelecting() || scroller.scrollTop > AT_TOP_PIXELS || selecting;
 }
 
 export function receive(item) {
@@ -132,6 +133,7 @@ export function hold(on) {
 export function toNewest() {
   held = false;
   reading = false;
+  clearSelection();
   getSelection().removeAllRanges();
   scroller.scrollTop = 0;
   maxRows = MAX_ROWS;
@@ -161,6 +163,7 @@ export async function load(q) {
   const found = await fetchPage();
   if (!found) return false;
   waiting = [];
+  clearSelection();
   maxRows = MAX_ROWS;
   table.dataset.newest = found.cursor;
   scroller.scrollTop = 0;
@@ -213,6 +216,7 @@ export function startList(q) {
   markOptional(list.rows().map((row) => ({ time: row.querySelector("time").dateTime })));
   showEmptyAndOlder(rows.childElementCount === pageSize);
   news.addEventListener("click", toNewest);
+  startSelection(schedule);
   const drawAtTop = () => {
     if (scroller.scrollTop <= AT_TOP_PIXELS && waiting.length) draw();
   };

@@ -5,6 +5,7 @@ import { element } from "../../core/dom.js";
 import { STATUS_LABELS, duration, number, visible } from "../../core/format.js";
 import { address } from "../../core/state.js";
 import { addCells, columnCount } from "./columns.js";
+import { isSelected } from "./selection.js";
 
 const template = document.getElementById("row"); // row.html, without a message
 
@@ -21,6 +22,9 @@ export function makeRow(message) {
   fill(".type .ellipsis", message.type);
   fill(".source .ellipsis", message.source);
   fill(".latency", duration(message.latency_seconds));
+  const box = row.querySelector("input");
+  box.ariaLabel = `select ${message.preview}`;
+  box.checked = isSelected(message.seq);
   markStatus(row, message);
   if (message.color) row.querySelector("circle").setAttribute("fill", message.color);
   addCells(row);
