@@ -137,6 +137,7 @@ function move(step) {
 }
 
 function choose(seq) {
+  document.body.toggleAttribute("data-reading", Boolean(state.m)); // and is printed alone
   show(seq);
   list.select(seq);
 }

@@ -6,6 +6,7 @@ import { html, render } from "../../core/view.js";
 
 const HEIGHT = 190;
 const X_AXIS_HEIGHT = 30;
+const X_LABEL_WIDTH = 80;
 const Y_AXIS_WIDTH = 84;
 const MIN_DRAG_PIXELS = 6;
 const CROSSHAIR = "metrics";
@@ -48,7 +49,7 @@ export function drawChart(place, { title, lines, show, least, whole }, { pick, s
       },
       scales: { y: { range: (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.1)] } },
       axes: [
-        { ...axis, ticks: { show: false }, size: X_AXIS_HEIGHT, values: timeLabels },
+        { ...axis, ticks: { show: false }, size: X_AXIS_HEIGHT, space: X_LABEL_WIDTH, values: timeLabels },
         {
           ...axis,
           ticks: { show: false },

@@ -27,8 +27,8 @@ export function open(place) {
   const recolor = () => charts?.forEach((chart) => chart.redraw());
   const themes = new MutationObserver(recolor);
   themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  const scheme = matchMedia("(prefers-color-scheme: dark)");
-  scheme.addEventListener("change", recolor);
+  const schemes = ["(prefers-color-scheme: dark)", "print"].map((media) => matchMedia(media));
+  for (const scheme of schemes) scheme.addEventListener("change", recolor);
   const forget = onChange((now, before) => {
     if (now.window !== before.window) polling.now();
     if (now.q !== before.q) draw();
@@ -37,7 +37,7 @@ export function open(place) {
     forget();
     polling.stop();
     themes.disconnect();
-    scheme.removeEventListener("change", recolor);
+    for (const scheme of schemes) scheme.removeEventListener("change", recolor);
     charts?.forEach((chart) => chart.destroy());
   };
 
