@@ -90,6 +90,7 @@ def main() -> None:
         taps = Taps(database)
 
         def tell(watched: WatchedTopics) -> None:
+            health.warn(watched.problems)
             with contextlib.suppress(*DATABASE_ERRORS):  # the pollers say that it is away
                 taps.tell(watched)
 

@@ -47,7 +47,9 @@ class ConsumerSettings(DatabaseSettings, RedactionSettings):
     tap_name: ResourceName = Field(
         "fanout-tap", description="SQS queue that is created and subscribed to the topics of `WATCH`"
     )
-    watch_only: bool = Field(False, description="`1` reads only the topics of `WATCH`, not `QUEUE_NAME`")
+    watch_only: bool = Field(
+        False, description="`1` reads only the topics of `WATCH`, and leaves `QUEUE_NAME` to another consumer"
+    )
     faults: str = Field(
         "", description="failures to inject, such as `fail=0.1,flaky=0.2,delay=0.5,delay_seconds=2`"
     )

@@ -57,9 +57,9 @@ def open_tap(settings: ConsumerSettings) -> Tap | None:
     patterns = settings.patterns
     if patterns is None:
         return None
-    read = [] if settings.watch_only else [settings.queue_name]
     queue = OwnQueue(sqs_client(ANSWER_SECONDS), settings.tap_name, patterns)
-    return Tap(sns_client(ANSWER_SECONDS), queue, patterns, read_queues=lambda: read)
+    # With WATCH_ONLY, another consumer reads it into the same store.
+    return Tap(sns_client(ANSWER_SECONDS), queue, patterns, read_anyway=settings.queue_name)
 
 
 def _sqs_clients(settings: ConsumerSettings) -> "Sequence[SQSClient]":

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, Flask, Response, request
@@ -31,6 +31,7 @@ CHECK_SECONDS = 5.0
 CHECK_AGAIN_SECONDS = 0.5
 MAX_CONNECTIONS = 64
 CONNECTION_SECONDS = 10.0
+MAX_WARNINGS, MAX_WARNING_LENGTH = 10, 1_000
 
 Answer = tuple[dict[str, Any], int]
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Health:
         self._beats: dict[str, float] = {START: clock()}
         self._doing: dict[str, str] = {}
         self._died: dict[str, str] = {}
+        self._warnings: Sequence[str] = ()
         self._draining = threading.Event()
 
     def beat(self, loop: str) -> None:
@@ -77,6 +79,10 @@ class Health:
         """Report that this loop has ended and will not turn again."""
         self._died[loop] = reason
 
+    def warn(self, lines: Sequence[str]) -> None:
+        """Report what an operator should know though the service is ready; it replaces the last report."""
+        self._warnings = [line[:MAX_WARNING_LENGTH] for line in lines[:MAX_WARNINGS]]
+
     def drain(self) -> None:
         """Fail readiness from now on, because the service is stopping."""
         self._draining.set()
@@ -93,7 +99,10 @@ class Health:
         return {"status": "UP!"}, 200
 
     def readiness(self) -> Answer:
-        """Return 200 if the service is alive, not draining, and every dependency works."""
+        """Return 200 if the service is alive, not draining, and every dependency works.
+
+        With warnings, if there are any.
+        """
         body, status = self.liveness()
         for check in self._checks.values():
             check.start()  # all at once
@@ -103,7 +112,8 @@ class Health:
             body, status = _down("draining")
         elif status == 200 and failed:
             body, status = _down(f"not working: {', '.join(failed)}")
-        return {**body, "checks": checks}, status
+        warnings = {"warnings": self._warnings} if self._warnings else {}
+        return {**body, "checks": checks, **warnings}, status
 
 
 def _down(reason: str) -> Answer:

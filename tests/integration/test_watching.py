@@ -141,3 +141,24 @@ def test_a_queue_that_is_not_ours_is_not_read_and_said_where_an_operator_looks(
     assert consumer.get("/health").status_code == 200
     assert received() == ["theirs"]
     assert consumer.log().count('"tap incomplete"') == 1
+
+
+@pytest.mark.parametrize("emulator", ["ministack"])
+def test_a_pattern_that_matches_nothing_is_said_once_in_the_log_and_on_the_page(
+    account: dict[str, str], start: StartService, store: Store
+) -> None:
+    create_topic("orders")
+    environment = {**account, "DATABASE_URL": store.url, "WATCH": "orders,refunds-*", "WATCH_ONLY": "1"}
+    consumer = start("consumer", environment)
+    viewer = start("viewer", {**account, "DATABASE_URL": store.url})
+
+    def problems() -> list[list[str]]:
+        return [tap["problems"] for tap in viewer.get("/api/pipeline").json()["taps"]]
+
+    line = "no topic matches refunds-* (WATCH)"
+    wait_for(lambda: problems() == [[line]])
+    ready = consumer.get("/health?probe=readiness")
+    assert (ready.status_code, ready.json()["warnings"]) == (200, [line])
+    create_topic("refunds-eu")
+    wait_for(lambda: problems() == [[]])
+    assert consumer.log().count("no topic matches") == 2  # and that it is resolved

@@ -1,7 +1,6 @@
 """A tap inside the test's process, and the topics and queues of somebody else."""
 
 import json
-from collections.abc import Collection
 from typing import Any
 
 import boto3
@@ -25,10 +24,10 @@ class Clock:
         return self.now
 
 
-def open_tap(watch: str = "*", read: Collection[str] = (), clock: Clock | None = None) -> Tap:
+def open_tap(watch: str = "*", read: str = "own", clock: Clock | None = None) -> Tap:
     patterns, clock = parse_patterns(watch), clock or Clock()
     queue = OwnQueue(sqs_client(5), TAP, patterns, clock)
-    return Tap(sns_client(5), queue, patterns, lambda: read, clock)
+    return Tap(sns_client(5), queue, patterns, read, clock)
 
 
 def keep_later(tap: Tap, clock: Clock) -> None:

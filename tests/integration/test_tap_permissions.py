@@ -1,0 +1,257 @@
+"""What the tap asks of an endpoint, and what becomes of it where something is refused.
+
+Emulators refuse nothing, so refusals are put in the way of requests to a real one.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from consumer.settings import ConsumerSettings
+from consumer.tap import FIRST_REFUSED_SECONDS, RETRY_SECONDS, Tap
+from consumer.tap_queue import OwnQueue, TapQueue
+from consumer.untap import remove_tap
+from local.emulators import ROOT
+from local.settings import own_tap_name
+from pipeline.aws import sns_client, sqs_client
+from pipeline.watching import parse_patterns
+from tests.support.tapping import (
+    TAP,
+    Clock,
+    create_queue,
+    create_topic,
+    keep_later,
+    open_tap,
+    subscribe,
+    tapped,
+)
+
+POLICY = json.loads((ROOT / "docs" / "watch-iam-policy.json").read_text())
+Call = tuple[str, str, dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def in_an_account(open_account: Callable[[str], dict[str, str]]) -> None:
+    open_account("ministack")
+
+
+class Refused:
+    """Refuses one operation of these clients, of some topics or of all, until it is allowed."""
+
+    def __init__(self, operation: str, code: str, *clients: Any, topic: str = "") -> None:
+        self.is_on = True
+        self.count = 0
+        self._operation, self._code, self._topic = operation, code, topic
+        for client in clients:
+            client.meta.events.register("before-call", self)
+
+    def __call__(self, model: Any, params: dict[str, Any], **_: object) -> Any:
+        body = params["body"]
+        text = body.decode() if isinstance(body, bytes) else str(body)
+        if not self.is_on or model.name != self._operation or self._topic not in text:
+            return None
+        self.count += 1
+        error = {"Code": self._code, "Message": "the endpoint says why"}
+        return SimpleNamespace(status_code=403), {"Error": error, "ResponseMetadata": {}}
+
+
+def refuse(tap: Tap, operation: str, code: str = "AccessDenied", topic: str = "") -> Refused:
+    return Refused(operation, code, tap._sns, tap.queue._sqs, topic=topic)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [str(one.__dict__["reason"]) for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("operation", "is_tapped"),
+    [
+        ("ListTopics", False),
+        ("GetQueueUrl", False),
+        ("CreateQueue", False),
+        ("GetQueueAttributes", False),
+        ("ListQueueTags", False),
+        ("SetQueueAttributes", True),
+        ("ListSubscriptions", True),
+        ("GetSubscriptionAttributes", True),
+        ("Subscribe", False),
+    ],
+)
+def test_a_permission_that_is_missing_is_one_line_until_it_is_granted(
+    operation: str, is_tapped: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    orders = create_topic("orders")
+    subscribe(orders, create_queue("own"), FilterPolicy={"kind": ["refund"]})
+    clock = Clock()
+    tap = open_tap(clock=clock)
+    refused = refuse(tap, operation)
+
+    for _ in range(3):
+        keep_later(tap, clock)
+
+    [line] = lines(caplog)
+    assert f"({'AccessDenied'}) when calling the {operation} operation: the endpoint says why" in line
+    assert tap.status.problems == [line]
+    assert (tapped() == ["orders"]) is is_tapped
+    refused.is_on = False
+    caplog.set_level(logging.INFO)
+    clock.now += 2 * FIRST_REFUSED_SECONDS
+    keep_later(tap, clock)
+    assert tapped() == ["orders"]
+    assert tap.status.problems == []
+    assert "tap resolved" in caplog.messages
+
+
+def test_a_topic_that_is_refused_costs_the_others_nothing_and_is_tried_less_and_less(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("orders", "payments", "secret-a", "secret-b"):
+        create_topic(name)
+    clock = Clock()
+    tap = open_tap(clock=clock)
+    refused = refuse(tap, "Subscribe", "AuthorizationError", topic="secret")
+
+    for _ in range(100):  # ten minutes
+        clock.now += 6
+        tap.keep()
+
+    assert tapped() == ["orders", "payments"]
+    [line] = lines(caplog)
+    assert line.startswith("not watched: secret-a, secret-b: ")
+    assert refused.count <= 2 * 6
+
+
+def test_throttling_is_one_line_and_is_over_as_soon_as_the_endpoint_allows(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("orders", "payments", "refunds"):
+        create_topic(name)
+    tap = open_tap()
+    refused = refuse(tap, "Subscribe", "Throttling", topic="re")
+
+    assert tap.keep() == RETRY_SECONDS
+    assert tapped() == ["orders", "payments"]
+    assert len(lines(caplog)) == 1
+    refused.is_on = False
+    assert tap.keep() > RETRY_SECONDS
+
+    assert tapped() == ["orders", "payments", "refunds"]
+    assert tap.status.problems == []
+
+
+def test_a_subscription_that_cannot_be_ended_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    create_topic("orders")
+    open_tap().keep()
+    clock = Clock()
+    tap = open_tap("payments*,!orders", clock=clock)
+    create_topic("payments")
+    refuse(tap, "Unsubscribe")
+
+    for _ in range(3):
+        keep_later(tap, clock)
+
+    [line] = lines(caplog)
+    assert line.startswith("still watched: orders: ")
+    assert tapped() == ["orders", "payments"]
+
+
+def test_a_filter_policy_that_is_no_json_counts_as_one() -> None:
+    orders = create_topic("orders")
+    subscribe(orders, create_queue("own"))
+    tap = open_tap()
+    attributes = {"FilterPolicy": "{not json", "RawMessageDelivery": "true"}
+    parsed = {"Attributes": attributes, "ResponseMetadata": {}}
+    events: Any = tap._sns.meta.events
+    events.register(
+        "before-call.sns.GetSubscriptionAttributes",
+        lambda **_: (SimpleNamespace(status_code=200), parsed),
+    )
+
+    tap.keep()
+
+    assert tapped() == ["orders"]
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+    """Every call of every client that is made from now on: service, operation, parameters."""
+    calls: list[Call] = []
+    call = boto3.session.Session.client
+
+    def client(self: Any, *args: Any, **options: Any) -> Any:
+        made = call(self, *args, **options)
+        made.meta.events.register(
+            "provide-client-params",
+            lambda params, model, **_: calls.append((model.service_model.service_name, model.name, params)),
+        )
+        return made
+
+    monkeypatch.setattr(boto3.session.Session, "client", client)
+    return calls
+
+
+# Calls of one action that have another name, and what a parameter of a call needs beside it.
+ACTIONS = {
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+}
+
+
+def test_the_least_policy_allows_the_calls_that_are_made_and_no_others(recorded: list[Call]) -> None:
+    orders = create_topic("orders")
+    subscribe(orders, create_queue("own"), FilterPolicy={"kind": ["refund"]})
+    create_topic("internal-audit")
+    patterns, clock = parse_patterns("*"), Clock()
+    recorded.clear()
+    sns, sqs = sns_client(5), sqs_client(5)
+    own = OwnQueue(sqs, TAP, patterns, clock)
+    tap = Tap(sns, own, patterns, "own", clock)
+    fast: list[str] = []
+    sqs.meta.events.register("before-send", lambda event_name, **_: fast.append(event_name))
+    tap.keep()
+    queue = TapQueue(own, sqs, 30)
+    publishing: Any = boto3.client("sns")
+    publishing.publish(TopicArn=orders, Message="hi")
+    [delivery] = queue.receive(5)
+    queue.hide({delivery: 30})
+    queue.delete([delivery])
+    narrow = Tap(sns, own, parse_patterns("!internal-*"), "own", clock)
+    narrow.keep()
+    refused = Refused("Unsubscribe", "InternalError", sns)  # as LocalStack does of what is gone
+    with pytest.raises(ClientError):
+        remove_tap(sns, sqs, TAP)
+    refused.is_on = False
+    narrow.keep()
+    remove_tap(sns, sqs, TAP)
+
+    made = {f"{service}:{operation}" for service, operation, _ in recorded if operation != "Publish"}
+    made |= {f"sqs:{event.rpartition('.')[2]}" for event in fast}
+    needed = {ACTIONS.get(call, call) for call in made} | {"sqs:TagQueue"}  # CreateQueue with tags
+    statements = {statement["Sid"]: statement for statement in POLICY["Statement"]}
+    allowed = [
+        action
+        for statement in statements.values()
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    ]
+    assert sorted(allowed) == sorted(needed)
+    # Only the tap may be subscribed, and no other queue is touched.
+    condition = statements["SubscribeTheTapAndNothingElse"]["Condition"]
+    for _, operation, parameters in recorded:
+        if operation == "Subscribe":
+            assert parameters["Protocol"] == condition["StringEquals"]["sns:Protocol"]
+            assert fnmatchcase(parameters["Endpoint"], condition["StringLike"]["sns:Endpoint"])
+    queues = [parameters for service, _, parameters in recorded if service == "sqs"]
+    assert {one.get("QueueName") or str(one["QueueUrl"]).rpartition("/")[2] for one in queues} == {TAP}
+
+
+def test_the_least_policy_allows_the_names_that_taps_have() -> None:
+    pattern = POLICY["Statement"][-1]["Resource"].rpartition(":")[2]
+    assert fnmatchcase(own_tap_name(), pattern)
+    assert fnmatchcase(ConsumerSettings.model_fields["tap_name"].default, pattern)
