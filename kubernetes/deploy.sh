@@ -24,7 +24,7 @@ case $context in
 esac
 
 # Running pods do not notice a new image of the same name, or a changed ConfigMap.
-running=$($kubectl get deployment "${services[@]}" --ignore-not-found --output name)
+running=$($kubectl get deployment "${services[@]}" watch --ignore-not-found --output name)
 $kubectl apply -f kubernetes
 [ -z "$running" ] || $kubectl rollout restart $running
 

@@ -16,6 +16,7 @@ from kubernetes_validate import utils as schemas
 from kubernetes_validate import validate
 
 from consumer.__main__ import LAST_POLL_SECONDS
+from consumer.settings import ConsumerSettings
 from local.emulators import RESOURCES, ROOT
 from local.postgres import ROLE
 from pipeline.health import Health, health_blueprint
@@ -607,3 +608,28 @@ def test_compose_runs_and_checks_the_same_images_as_the_cluster() -> None:
         assert check == (probe[2:] if probe[0] == "sh" else probe)
     localstack = {v["name"]: v["value"] for v in container_of("localstack")["env"] if "value" in v}
     assert localstack.items() <= COMPOSE["services"]["localstack"]["environment"].items()
+
+
+def test_the_consumer_that_watches_is_as_restricted_as_the_one_of_the_pipeline() -> None:
+    ours, own = pod_of("watch", ADDITIONS), pod_of("consumer")
+    [container], [known] = ours["containers"], own["containers"]
+
+    added = {"containers", "topologySpreadConstraints"}
+    assert {k: v for k, v in ours.items() if k not in added} == {
+        k: v for k, v in own.items() if k not in added
+    }
+    assert {k: v for k, v in container.items() if k not in ("name", "env")} == {
+        k: v for k, v in known.items() if k not in ("name", "env")
+    }
+
+
+def test_the_consumer_that_watches_reads_only_the_tap(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {one["name"]: one["value"] for one in container_of("watch", ADDITIONS)["env"]}
+    for name, value in {**environment_of("consumer"), **variables}.items():
+        monkeypatch.setenv(name, value)
+
+    settings = load_settings(ConsumerSettings)
+
+    assert (settings.watch, settings.watch_only) == ("*", True)
+    # What leads there is left out.
+    assert settings.queue_name == environment_of("consumer")["QUEUE_NAME"]

@@ -12,6 +12,7 @@ from tests.support.manifests import (
     Manifest,
     labels_of,
     needs_kubectl,
+    one,
     read,
     render,
     selects,
@@ -122,6 +123,34 @@ def test_the_additions_open_one_way_in_each() -> None:
 
     assert reached(keda, operator) == {("localstack", 4566), ("viewer", 5000)}
     assert reached(monitoring, prometheus) == {(service, 5000) for service in SERVICES}
+
+
+def test_watching_opens_what_its_consumer_needs() -> None:
+    watch = read((BASE / "watch").glob("*.yaml"))
+    labels = one("Deployment", "watch", watch)["spec"]["template"]["metadata"]["labels"]
+    policies = [m for m in (*MANIFESTS, *watch) if m["kind"] == "NetworkPolicy"]
+    pod = Peer("watch", labels)
+    peers = [*OURS, *OTHERS]
+
+    reached = {
+        (peer.name, port)
+        for peer in peers
+        for port in PORTS
+        if permits(policies, "Egress", pod, peer, port)
+        and (peer in OTHERS or permits(policies, "Ingress", peer, pod, port))
+    }
+    reached_by = {
+        (peer.name, port)
+        for peer in peers
+        for port in PORTS
+        if permits(policies, "Ingress", pod, peer, port)
+        and (peer in OTHERS or permits(policies, "Egress", peer, pod, port))
+    }
+
+    # Anybody may reach the viewer, but this pod reaches out to nobody else.
+    assert reached == {("localstack", 4566), ("postgres", 5432), ("dns", 53)}
+    assert reached_by == set()
+    assert flows((*MANIFESTS, *watch)) == ALLOWED
 
 
 @needs_kubectl
