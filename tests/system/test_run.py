@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import boto3
 import psutil
 import pytest
 import requests
 
+from local.emulators import aws_environment
 from local.lock import hold
 from tests.support.ports import free_port
 from tests.support.postgres import open_folder
+from tests.support.tapping import create_topic, publish_to, tapped
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,6 +136,26 @@ def test_greetings_arrive_and_ctrl_c_leaves_nothing_behind_but_the_history(run: 
     second = run()
     wait_for(lambda: second.messages() >= 1, seconds=30, what="the history")
     assert before() == 0
+
+
+def test_a_topic_that_a_user_creates_shows_up_with_its_messages(
+    run_again: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = run_again()
+    wait_for(running.is_up, seconds=30)
+    for name, value in aws_environment(int(running.ports["AWS_PORT"])).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    topic = create_topic("orders")
+    wait_for(lambda: tapped() == ["orders"], what="the tapping of the topic, and of no other")
+
+    publish_to(topic, "an order")
+
+    def shown() -> list[str]:
+        found = requests.get(f"{running.url}/api/messages?q=queue:fanout-tap", timeout=5).json()
+        return [message["preview"] for message in found["messages"]]
+
+    wait_for(lambda: shown() == ["an order"])
 
 
 def test_sigterm_to_the_runner_ends_all_with_success(run_again: Callable[..., Run]) -> None:
