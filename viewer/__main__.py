@@ -70,6 +70,7 @@ class Viewer(BaseApplication):
         from viewer.app import create_app
         from viewer.aws.queue_inspection import Queues
         from viewer.aws.reconciliation import reconcile_until_stopped
+        from viewer.aws.topology_keeper import TopologyKeeper
         from viewer.databases import open_databases
         from viewer.live.hub import Hub
         from viewer.live.matcher import Matcher
@@ -95,6 +96,7 @@ class Viewer(BaseApplication):
             queue_name=settings.queue_name,
         )
         queues = Queues(sqs, settings.queue_name)
+        topology = TopologyKeeper(sns_client(AWS_TIMEOUT_SECONDS), sqs_client(AWS_TIMEOUT_SECONDS), stop)
         sampler = Sampler(Samples(database), queues, stop)
         failures = FailureReader(database)
         threading.Thread(target=tail.run, name="tail", daemon=True).start()
@@ -102,11 +104,22 @@ class Viewer(BaseApplication):
             matcher = Matcher(databases.matching, hub, stop, scanning=scanning)
             threading.Thread(target=matcher.run, name="matcher", daemon=True).start()
         threading.Thread(target=sampler.run, name="sampler", daemon=True).start()
+        threading.Thread(target=topology.run, name="topology", daemon=True).start()
         threading.Thread(
             target=reconcile_until_stopped, args=[sqs, failures, stop], name="reconciler", daemon=True
         ).start()
         self._tail, self._health = tail, health
-        return create_app(database, reader, topic, sqs, hub=hub, tail=tail, health=health, settings=settings)
+        return create_app(
+            database,
+            reader,
+            topic,
+            sqs,
+            topology=topology,
+            hub=hub,
+            tail=tail,
+            health=health,
+            settings=settings,
+        )
 
     def _set_up_worker(self, worker: Any) -> None:
         """Set how this worker stops, and which errors it ignores."""

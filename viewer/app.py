@@ -28,11 +28,13 @@ from viewer.api.listing import listing_blueprint
 from viewer.api.messages import latest_blueprint, messages_blueprint
 from viewer.api.status import status_blueprint
 from viewer.api.stream import stream_blueprint
+from viewer.api.topology import topology_blueprint
 from viewer.api.views import Views
 from viewer.api.waiting import waiting_blueprint
 from viewer.aws.queue_inspection import Queues
 from viewer.aws.reconciliation import Reconciler
 from viewer.aws.redrive import DeadLetterQueue
+from viewer.aws.topology_keeper import TopologyKeeper
 from viewer.live.hub import Hub
 from viewer.live.samples import Samples
 from viewer.live.tail import Tail
@@ -71,6 +73,7 @@ def create_app(
     topic: Topic,
     sqs: "SQSClient",
     *,
+    topology: TopologyKeeper,
     hub: Hub,
     tail: Tail,
     health: Health,
@@ -89,6 +92,7 @@ def create_app(
         messages_blueprint(reader, failures, hub, topic, views),
         exact_blueprint(topic),
         listing_blueprint(reader, views),
+        topology_blueprint(topology, reader, mask),
         waiting_blueprint(queues, views),
         latest_blueprint(reader),
         stream_blueprint(reader, hub, views, settings),

@@ -37,7 +37,9 @@ CHECKS = [
 def make_app() -> OpenAPI:
     """Make a viewer that reaches nothing."""
     nothing: Any = None
-    parts = dict.fromkeys(("database", "reader", "topic", "sqs", "hub", "tail", "health"), nothing)
+    parts = dict.fromkeys(
+        ("database", "reader", "topic", "sqs", "topology", "hub", "tail", "health"), nothing
+    )
     return create_app(
         **parts, settings=ViewerSettings.model_validate({"database_url": "postgresql://nowhere"})
     )

@@ -21,6 +21,7 @@ from tests.support.ports import closed_port, free_port
 from tests.support.postgres import open_database
 from tests.support.stores import Store
 from viewer.app import create_app
+from viewer.aws.topology_keeper import TopologyKeeper
 from viewer.databases import open_databases
 from viewer.live.hub import Hub
 from viewer.live.matcher import Matcher
@@ -105,7 +106,9 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
     """
     tails: list[tuple[Tail, threading.Thread]] = []
 
-    def open_viewer(store: Store, topic: str | None = None, **options: Any) -> FlaskClient:
+    def open_viewer(
+        store: Store, topic: str | None = None, *, topology: TopologyKeeper | None = None, **options: Any
+    ) -> FlaskClient:
         if topic is None:
             for name, value in aws_environment(closed_port()).items():
                 monkeypatch.setenv(name, value)
@@ -128,6 +131,7 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
             reader,
             topic_of_test,
             sqs_client(5),
+            topology=topology or TopologyKeeper(sns_client(), sqs_client(5), stop),
             hub=hub,
             tail=tail,
             health=health,

@@ -349,6 +349,11 @@ def test_a_policy_that_is_nested_too_deep_is_refused(depth: int) -> None:
             parse_policy(policy, "MessageBody")
 
 
+def test_a_name_with_very_many_dots_is_refused() -> None:
+    with pytest.raises(PolicyError, match="a path of more than 50 names"):
+        parse_policy(json.dumps({"a." * 1_000: ["x"]}), "MessageBody")
+
+
 # ---- bounds
 
 MANY = json.dumps({"a": [{"wildcard": f"*{number}*x*"} for number in range(150)]})

@@ -15,6 +15,8 @@ OPEN_ENDPOINTS = ("health.answer", "health.metrics", "static", "login", "log_in"
 # Probes and peers use any name. Files of the viewer itself are no secret.
 ANY_HOST = ("health.answer", "static")
 READING = ("GET", "HEAD", "OPTIONS")
+# A question that does not fit into an address.
+ASKING = ("topology.preview_destinations",)
 
 
 def guard(app: Flask, database: Database, settings: ViewerSettings) -> None:
@@ -37,7 +39,7 @@ def guard(app: Flask, database: Database, settings: ViewerSettings) -> None:
         if request.endpoint in OPEN_ENDPOINTS:
             return None
         refusal = login.refuse() if login else None
-        if not refusal and writes and why_read_only:
+        if not refusal and writes and why_read_only and request.endpoint not in ASKING:
             raise Problem(403, f"This viewer is read-only. {why_read_only}")
         return refusal
 

@@ -199,3 +199,57 @@ COUNTED: Json = {"count": 42, "exact": True, "suggestion": None}
 FIELDS: Json = {"messages": [{"seq": 1034, "fields": {"data.order.id": "A-1", "attr.tenant": "acme"}}]}
 PURGED: Json = {"queue": "broadcasts-consumer", "messages": 3}
 EXACT: Json = {"body": '{"order": {"id": "A-1"}}', "attributes": {"tenant": "acme"}, "subject": ""}
+
+_ORDERS = "arn:aws:sns:us-east-1:000000000000:orders"
+_BILLING = "arn:aws:sqs:us-east-1:000000000000:billing"
+_READ_AT = "2026-01-31T12:00:00.000000Z"
+_SUBSCRIPTION: Json = {
+    "arn": f"{_ORDERS}:6d3c1a86-2a0c-4d0e-8f2e-0f7a1c5f9b1e",
+    "protocol": "sqs",
+    "endpoint": _BILLING,
+    "state": "confirmed",
+    "raw": True,
+    "filter_policy": {"region": ["eu"]},
+    "filter_scope": "MessageAttributes",
+    "filter_problem": None,
+    "dead_letter_queue": None,
+    "read_at": _READ_AT,
+}
+TOPOLOGY: Json = {
+    "endpoint": {"url": "http://localhost:4566", "region": "us-east-1", "aws": False},
+    "read_at": _READ_AT,
+    "topics": [{"name": "orders", "arn": _ORDERS, "fifo": False, "subscriptions": [_SUBSCRIPTION]}],
+    "queues": [
+        {
+            "name": "billing",
+            "arn": _BILLING,
+            "fifo": False,
+            "state": "known",
+            "visible": 3,
+            "in_flight": 1,
+            "delayed": 0,
+            "dead_letter_queue": f"{_BILLING}-dlq",
+            "max_receive_count": 5,
+            "read_at": _READ_AT,
+        }
+    ],
+    "gaps": [{"action": "sqs:ListQueues", "reason": "not allowed: AccessDenied"}],
+}
+DRAFT: Json = {
+    "topic": "orders",
+    "body": '{"order": 42}',
+    "attributes": {"region": "us", "priority": 5, "tags": {"type": "String.Array", "value": '["new"]'}},
+}
+DESTINATIONS: Json = {
+    "topic": "orders",
+    "read_at": _READ_AT,
+    "destinations": [
+        {
+            "subscription": _SUBSCRIPTION,
+            "taken": False,
+            "reason": 'region is "us", the policy wants "eu"',
+        }
+    ],
+    "unknown": None,
+    "note": "by the filter policies as they are now",
+}

@@ -94,6 +94,8 @@ def _parts(members: dict[str, Any], scope: Scope, path: str, depth: int) -> Iter
         raise PolicyError(f"the policy is nested more than {MAX_DEPTH} levels deep")
     for name, value in members.items():
         inner = f"{path}.{name}" if path else name
+        if inner.count(".") >= MAX_DEPTH:  # also of one name, since it counts as a path
+            raise PolicyError(f"{name_of(inner)}: a path of more than {MAX_DEPTH} names")
         if name == OR and _is_alternatives(value):
             yield AnyOf(tuple(AllOf(tuple(_parts(one, scope, path, depth + 1))) for one in value))
         elif isinstance(value, dict):

@@ -1,0 +1,359 @@
+"""The topology: what exists is seen, what is refused costs only its part, and few calls are made."""
+
+import string
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from local.emulators import aws_environment
+from pipeline.aws import sns_client, sqs_client
+from tests.support.endpoints import (
+    client,
+    create_queue,
+    create_topic,
+    redrive,
+    refuse,
+    subscribe,
+    use_account_of_its_own,
+)
+from tests.support.ports import closed_port
+from viewer.aws.filter_policy import PolicyError
+from viewer.aws.topology import Topic, Topology
+from viewer.aws.topology_keeper import MAX_SLOWDOWN, TopologyKeeper
+
+EVERY_CHARACTER = f"{string.ascii_letters}{string.digits}-_"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(params=["ministack", "localstack"])
+def account(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An account of its own on each emulator."""
+    return use_account_of_its_own(request.getfixturevalue(f"{request.param}_port"), monkeypatch)
+
+
+@pytest.fixture
+def quick_account(ministack_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    return use_account_of_its_own(ministack_port, monkeypatch)
+
+
+def open_keeper(clock: Clock | None = None) -> TopologyKeeper:
+    return TopologyKeeper(sns_client(), sqs_client(5), threading.Event(), clock or Clock())
+
+
+def read() -> Topology:
+    keeper = open_keeper()
+    keeper.turn()
+    return keeper.current
+
+
+def only_topic(topology: Topology) -> Topic:
+    [topic] = topology.topics
+    return topic
+
+
+# ---- what exists
+
+
+@pytest.mark.usefixtures("account")
+def test_topics_lead_to_queues_and_these_to_dead_letter_queues() -> None:
+    dead, lost = create_queue("dead"), create_queue("lost")
+    billing = create_queue("billing", dead)
+    orders = create_topic("orders")
+    subscribe(
+        orders,
+        billing,
+        RawMessageDelivery="true",
+        FilterPolicy={"region": ["eu"]},
+        FilterPolicyScope="MessageBody",
+        RedrivePolicy=redrive(lost),
+    )
+    client("sqs").send_message(
+        QueueUrl=client("sqs").get_queue_url(QueueName="billing")["QueueUrl"], MessageBody="x"
+    )
+
+    topology = read()
+
+    assert topology.gaps == []
+    [subscription] = only_topic(topology).subscriptions
+    assert subscription.listed.endpoint == billing
+    assert subscription.read is not None
+    details = subscription.read.details
+    assert (details.is_raw, details.filter_scope, details.dead_letter_arn) == (True, "MessageBody", lost)
+    assert subscription.read.policy
+    assert [queue.arn.name for queue in topology.queues.values()] == ["billing", "dead", "lost"]
+    known = topology.queues[billing].details
+    assert known is not None
+    assert (known.visible, known.in_flight, known.delayed) == (1, 0, 0)
+    assert (known.dead_letter_arn, known.max_receive_count) == (dead, 3)
+    assert topology.queues[dead].state == "known"
+
+
+@pytest.mark.usefixtures("account")
+def test_names_have_any_allowed_character_and_fifo_is_recognised() -> None:
+    topic = create_topic(f"{EVERY_CHARACTER}.fifo")
+    queue = create_queue(f"{EVERY_CHARACTER}.fifo")
+    subscribe(topic, queue)
+
+    topology = read()
+
+    found = only_topic(topology)
+    assert found.listed.name == f"{EVERY_CHARACTER}.fifo"
+    assert found.listed.is_fifo
+    assert found.subscriptions[0].listed.endpoint == queue
+    assert topology.queues[queue].arn.name == f"{EVERY_CHARACTER}.fifo"
+
+
+def test_every_protocol_is_listed_and_a_pending_subscription_is_not_described(account: str) -> None:
+    topic = create_topic("orders")
+    function = f"arn:aws:lambda:us-east-1:{account}:function:count"
+    subscribe(topic, function, "lambda")
+    subscribe(topic, f"http://127.0.0.1:{closed_port()}/hook", "http")
+    subscribe(topic, "somebody@example.com", "email")
+    subscribe(topic, "arn:aws:sqs:us-east-1:111111111111:theirs")
+    subscribe(topic, f"arn:aws:sqs:eu-west-1:{account}:far")
+    subscribe(topic, f"arn:aws:sqs:us-east-1:{account}:never-made")
+
+    topology = read()
+
+    found = {one.listed.endpoint: one for one in only_topic(topology).subscriptions}
+    assert {one.listed.protocol for one in found.values()} >= {"lambda", "http", "email"}
+    assert found[function].read
+    states = {queue.arn.name: queue.state for queue in topology.queues.values()}
+    assert states["theirs"] == states["far"] == "elsewhere"
+    assert states["never-made"] == "missing"
+    for one in found.values():
+        assert bool(one.read) == one.listed.is_confirmed
+    assert topology.gaps == []
+
+
+@pytest.mark.usefixtures("account")
+def test_what_changes_is_seen_in_the_next_turn() -> None:
+    keeper = open_keeper(clock := Clock())
+    keeper.turn()
+    assert keeper.current.topics == []
+    topic, queue = create_topic("orders"), create_queue("billing")
+    arn = subscribe(topic, queue)
+    keeper.turn()
+    assert only_topic(keeper.current).subscriptions[0].read
+
+    client("sns").set_subscription_attributes(
+        SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue='{"region": ["eu"]}'
+    )
+    client("sqs").delete_queue(QueueUrl=client("sqs").get_queue_url(QueueName="billing")["QueueUrl"])
+    clock.now += 10
+    keeper.turn()
+    read = only_topic(keeper.current).subscriptions[0].read
+    assert read is not None
+    assert read.details.filter_policy == '{"region": ["eu"]}'
+    assert keeper.current.queues[queue].state == "missing"
+
+    client("sns").delete_topic(TopicArn=topic)
+    keeper.turn()
+    assert keeper.current.topics == []
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_a_topic_that_is_looked_at_is_read_before_its_turn() -> None:
+    arn = subscribe(create_topic("orders"), create_queue("billing"))
+    keeper = open_keeper()
+    keeper.turn()
+    client("sns").set_subscription_attributes(
+        SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue='{"region": ["eu"]}'
+    )
+    keeper.turn()
+    before = only_topic(keeper.current)
+    assert before.subscriptions[0].read
+    assert before.subscriptions[0].read.policy is None
+
+    keeper.hurry(before)
+    keeper.turn()
+
+    after = only_topic(keeper.current).subscriptions[0].read
+    assert after is not None
+    assert after.policy
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_a_filter_policy_that_is_no_json_is_kept_with_its_reason() -> None:
+    subscribe(create_topic("orders"), create_queue("billing"), FilterPolicy="no JSON")
+
+    read_ = only_topic(read()).subscriptions[0].read
+
+    assert read_ is not None
+    assert isinstance(read_.policy, PolicyError)
+    assert str(read_.policy) == "the policy is not JSON"
+    assert read_.details.filter_policy == "no JSON"
+
+
+# ---- what is refused
+
+
+def small() -> None:
+    subscribe(create_topic("orders"), create_queue("billing", create_queue("dead")))
+
+
+@pytest.mark.usefixtures("quick_account")
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("sns", "ListTopics"),
+        ("sns", "ListSubscriptions"),
+        ("sns", "GetSubscriptionAttributes"),
+        ("sqs", "ListQueues"),
+        ("sqs", "GetQueueAttributes"),
+    ],
+)
+def test_an_action_that_is_not_allowed_is_named_and_costs_only_its_part(service: str, operation: str) -> None:
+    small()
+    clients = {"sns": sns_client(), "sqs": sqs_client(5)}
+    refuse(clients[service], operation)
+    keeper = TopologyKeeper(**clients, stop=threading.Event(), clock=Clock())  # type: ignore[arg-type]
+
+    keeper.turn()
+
+    [gap] = keeper.current.gaps
+    assert gap.action == f"{service}:{operation}"
+    assert gap.reason.startswith("not allowed: ")
+    assert "AccessDenied" in gap.reason
+    queues = {queue.arn.name: queue.state for queue in keeper.current.queues.values()}
+    described = "unread" if operation == "GetQueueAttributes" else "known"
+    assert queues["billing"] == described
+    assert ("dead" in queues) == (operation != "ListQueues" or queues["dead"] == "known")
+    topic = only_topic(keeper.current)
+    assert topic.listed.name == "orders"
+    if operation == "ListSubscriptions":
+        assert topic.subscriptions == []
+        return
+    assert bool(topic.subscriptions[0].read) == (operation != "GetSubscriptionAttributes")
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_what_was_known_stays_while_an_action_is_refused() -> None:
+    small()
+    sns, sqs = sns_client(), sqs_client(5)
+    keeper = TopologyKeeper(sns, sqs, threading.Event(), clock := Clock())
+    keeper.turn()
+    before = keeper.current
+    for operation in ("ListTopics", "ListSubscriptions", "GetSubscriptionAttributes"):
+        refuse(sns, operation)
+    for operation in ("ListQueues", "GetQueueAttributes"):
+        refuse(sqs, operation)
+    clock.now += 10
+
+    keeper.turn()
+
+    assert keeper.current.topics == before.topics
+    assert keeper.current.queues == before.queues
+    assert len(keeper.current.gaps) == 5
+
+
+@pytest.mark.usefixtures("quick_account")
+@pytest.mark.parametrize("is_known", [False, True])
+def test_an_endpoint_that_does_not_answer_is_said_to_be_away(
+    monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    small()
+    if not is_known:
+        for name, value in aws_environment(closed_port()).items():
+            monkeypatch.setenv(name, value)
+    sns = sns_client()
+    keeper = TopologyKeeper(sns, sqs_client(5), threading.Event(), Clock())
+    if is_known:
+        keeper.turn()
+        for one in (sns, keeper._sqs):
+            one.meta.events.register("before-send", lambda **_: fail())
+
+    keeper.turn()
+
+    [gap] = keeper.current.gaps
+    assert gap.action == "endpoint"
+    assert bool(keeper.current.topics) == is_known
+    assert (keeper.current.read_at is not None) == is_known
+
+
+def fail() -> None:
+    raise EndpointConnectionError(endpoint_url="http://gone")
+
+
+@pytest.mark.usefixtures("quick_account")
+@pytest.mark.parametrize("operation", ["ListTopics", "GetSubscriptionAttributes"])
+def test_a_throttled_endpoint_is_asked_less_often_until_it_is_not(operation: str) -> None:
+    small()
+    sns = sns_client()
+    handler = refuse(sns, operation, "Throttling")
+    keeper = TopologyKeeper(sns, sqs_client(5), threading.Event(), Clock())
+    pauses = []
+    for _ in range(5):
+        keeper.turn()
+        pauses.append(keeper.pause(0.1))
+    assert pauses == [10, 20, 40, 40, 40]
+    assert pauses[-1] == 5 * MAX_SLOWDOWN
+
+    handler()
+    keeper.turn()
+
+    assert keeper.pause(0.1) == 5
+    assert only_topic(keeper.current).subscriptions[0].read
+
+
+# ---- how much is asked
+
+
+def count_calls(keeper: TopologyKeeper) -> Callable[[], int]:
+    calls = 0
+
+    def count(**_: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    for one in (keeper._sns, keeper._sqs):
+        one.meta.events.register("before-send", count)
+    return lambda: calls
+
+
+def many(topics: int, queues_each: int) -> None:
+    for number in range(topics):
+        topic = create_topic(f"topic-{number}")
+        for which in range(queues_each):
+            subscribe(topic, create_queue(f"queue-{number}-{which}"))
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_at_rest_aws_is_asked_at_most_60_times_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    many(100, 3)
+    monkeypatch.setattr("viewer.aws.topology_keeper.is_aws", lambda _: True)
+    keeper = open_keeper(clock := Clock())
+    count = count_calls(keeper)
+    keeper.turn()
+    assert len(keeper.current.queues) == 300
+    assert all(one.read for topic in keeper.current.topics for one in topic.subscriptions)
+    after_start, began = count(), clock.now
+
+    for _ in range(10):
+        clock.now += keeper.pause(2.0)
+        keeper.turn()
+        keeper.hurry(keeper.current.topics[0])  # somebody looks
+
+    per_minute = (count() - after_start) / ((clock.now - began) / 60)
+    assert per_minute <= 60
+    assert after_start < 700
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_a_thousand_topics_are_seen() -> None:
+    many(1_000, 0)
+
+    topology = read()
+
+    assert len(topology.topics) == 1_000
+    assert topology.gaps == []
+    assert topology.topic("topic-999")

@@ -1,0 +1,78 @@
+"""Somebody else's topics, queues and subscriptions, in an account of the test's own."""
+
+import functools
+import json
+import os
+import random
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local.emulators import aws_environment
+
+
+def use_account_of_its_own(port: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Lead boto3 to an empty account of this emulator; return its number. Emulators take it from the key."""
+    account = str(random.randrange(10**11, 10**12))
+    for name, value in {**aws_environment(port), "AWS_ACCESS_KEY_ID": account}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the keys
+    return account
+
+
+def client(service: str) -> Any:
+    """Return a client of the current account; making one takes longer than what it is made for."""
+    return _client(service, os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_ACCESS_KEY_ID"])
+
+
+@functools.cache
+def _client(service: Any, *_: str) -> Any:
+    return boto3.client(service)
+
+
+def create_topic(name: str) -> str:
+    """Return its ARN."""
+    fifo = {"FifoTopic": "true"} if name.endswith(".fifo") else {}
+    return str(client("sns").create_topic(Name=name, Attributes=fifo)["TopicArn"])
+
+
+def create_queue(name: str, dead_letter_arn: str | None = None) -> str:
+    """Return its ARN."""
+    sqs: Any = client("sqs")
+    attributes = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+    if dead_letter_arn:
+        attributes["RedrivePolicy"] = redrive(dead_letter_arn, maxReceiveCount=3)
+    url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    return str(found["QueueArn"])
+
+
+def redrive(dead_letter_arn: str, **more: Any) -> str:
+    """Return a redrive policy."""
+    return json.dumps({"deadLetterTargetArn": dead_letter_arn, **more})
+
+
+def subscribe(topic_arn: str, endpoint: str, protocol: str = "sqs", **attributes: Any) -> str:
+    """Return what SNS calls its ARN. Attributes that are no texts are sent as JSON."""
+    texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in attributes.items()}
+    answer = client("sns").subscribe(
+        TopicArn=topic_arn, Protocol=protocol, Endpoint=endpoint, Attributes=texts
+    )
+    return str(answer["SubscriptionArn"])
+
+
+def refuse(refused: Any, operation: str, code: str = "AccessDenied") -> Callable[[], None]:
+    """Let a client be refused this operation, as by an IAM policy or a limit: emulators enforce neither.
+
+    Returns what allows it again.
+    """
+    event = f"before-call.{refused.meta.service_model.service_id.hyphenize()}.{operation}"
+
+    def raise_error(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "refused by a test"}}, operation)
+
+    refused.meta.events.register(event, raise_error)
+    return lambda: refused.meta.events.unregister(event, raise_error)
