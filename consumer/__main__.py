@@ -19,6 +19,7 @@ from pipeline.redaction import Mask
 from pipeline.retry import DATABASE_ERRORS, Dependency, retry_until_stopped
 from pipeline.settings import load_settings
 from pipeline.stopping import Stopped, stop_on_signals
+from pipeline.store.copies import Copies
 from pipeline.store.failures import FailureLog
 from pipeline.store.faults import FaultShare
 from pipeline.store.migrate import check_schema, migrate, open_database
@@ -103,7 +104,8 @@ def main() -> None:
     threads = {poller: _start(poller.name, poller.run) for poller in pollers}
     _start(
         "maintenance",
-        *(maintain_until_stopped, writer, failures, redrives, settings.retention_messages, stop),
+        *(maintain_until_stopped, writer, failures, (redrives, Copies(database))),
+        *(settings.retention_messages, stop),
     )
     if faults:
         _start("faults", faults.follow, FaultShare(database))

@@ -2,10 +2,12 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 
 from consumer.metrics import PRUNED, PRUNED_FAILURES
 from pipeline.retry import DATABASE_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
+from pipeline.store.copies import Copies
 from pipeline.store.failures import FailureLog
 from pipeline.store.redrives import Redrives
 from pipeline.store.writer import Writer
@@ -16,14 +18,22 @@ log = logging.getLogger(__name__)
 
 
 def maintain_until_stopped(
-    writer: Writer, failures: FailureLog, redrives: Redrives, keep: int, stop: threading.Event
+    writer: Writer,
+    failures: FailureLog,
+    sent: Sequence[Redrives | Copies],
+    keep: int,
+    stop: threading.Event,
 ) -> None:
-    """Every few seconds, settle the search index and keep only the newest `keep` messages and failures."""
+    """Every few seconds, settle the search index and keep only the newest `keep` messages and failures.
+
+    `sent` are the records of what the viewer sent: of these, the old ones are removed.
+    """
     database = Dependency("database, for maintenance")
 
     def maintain() -> tuple[int, int]:
         writer.settle_index()
-        redrives.prune()
+        for records in sent:
+            records.prune()
         return writer.prune(keep), failures.prune(keep)
 
     while not stop.wait(INTERVAL_SECONDS):

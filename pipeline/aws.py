@@ -5,6 +5,7 @@ the environment ("Configuration and credential file settings", AWS SDKs).
 """
 
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ MAX_BATCH_BYTES = 256 * 1024
 # Message attributes that every message is sent with, for filter policies.
 OWN_ATTRIBUTES = ("type", "source")
 NO_ATTRIBUTES: "Attributes" = MappingProxyType({})
+GROUP = "fanout"  # of a message in a FIFO topic whose group is not known
 LONG_POLL_SECONDS = 20  # the maximum ("Amazon SQS long polling", AWS)
 
 REQUESTS = Counter("fanout_aws_requests", "Requests to AWS, retries included", ["operation"])
@@ -141,12 +143,30 @@ class Topic:
             for failed in answer.get("Failed", [])
         ]
 
-    def publish_exact(self, body: str, attributes: "Attributes" = NO_ATTRIBUTES, subject: str = "") -> str:
+    @property
+    def is_fifo(self) -> bool:
+        """Whether it keeps the order of messages within their groups."""
+        return self.name.endswith(".fifo")
+
+    def named(self, name: str) -> "Topic":
+        """Return the topic of this name at the same endpoint."""
+        return self if name == self.name else Topic(self._sns, name)
+
+    def publish_exact(
+        self,
+        body: str,
+        attributes: "Attributes" = NO_ATTRIBUTES,
+        subject: str | None = None,
+        group_id: str | None = None,
+    ) -> str:
         """Publish this body with these attributes and no others; return the id that SNS gave it.
 
-        Raises what boto3 raises.
+        A FIFO topic needs a group, and a deduplication id of its own: it drops a message with that of another
+        ("Publish", AWS). Raises what boto3 raises.
         """
-        more = {"Subject": subject} if subject else {}
+        more: dict[str, str] = {"Subject": subject} if subject else {}
+        if self.is_fifo:
+            more |= {"MessageGroupId": group_id or GROUP, "MessageDeduplicationId": str(uuid.uuid4())}
         answer = self._sns.publish(TopicArn=self.arn, Message=body, MessageAttributes=attributes, **more)
         return answer["MessageId"]
 

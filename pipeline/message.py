@@ -237,6 +237,11 @@ def has_own_identity(body: str, attributes: Mapping[str, str] = NO_ATTRIBUTES) -
     return message_from_body(body, text_id="", text_source="", published=sent, attributes=attributes).id != ""
 
 
+def has_event(body: str, attributes: Mapping[str, str]) -> bool:
+    """Return whether a message is one CloudEvent, in structured or in binary mode."""
+    return is_event(read_json(body)) or bool(binary_mode_names(attributes))
+
+
 def can_carry_original_id(body: str, attributes: Collection[str]) -> bool:
     """Return whether a redrive sends this text, with attributes of these names, with an ORIGINAL_ID."""
     others = [name for name in attributes if name != ORIGINAL_ID]
@@ -326,21 +331,31 @@ def _batch_title(events: Sequence[Mapping[str, Any]]) -> str:
     return f"{len(events)} CloudEvent{'s' * (len(events) > 1)}: {', '.join(types)}"
 
 
+def binary_mode_names(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return the message attributes that are those of an event in binary mode, by what they are of it."""
+    for prefix in _BINARY_MODE_PREFIXES:
+        names = {
+            name.casefold().removeprefix(prefix): name
+            for name in attributes
+            if name.casefold().startswith(prefix)
+        }
+        if is_event({own: attributes[name] for own, name in names.items()}):
+            return names
+    return {}
+
+
 def _event_in_binary_mode(document: Any, body: str, attributes: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the event of which the attributes are message attributes and the body is the data, or None."""
-    for prefix in _BINARY_MODE_PREFIXES:
-        named = {name.casefold(): value for name, value in attributes.items()}
-        event: dict[str, Any] = {
-            name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)
-        }
-        if not is_event(event):
-            continue
-        event.setdefault("datacontenttype", named.get("content-type", "application/json"))
-        if event.get("datacontentencoding") == "base64":
-            return {**event, "data_base64": body}
-        is_json = document is not None and _is_json_type(event["datacontenttype"])
-        return {**event, "data": document if is_json else body}
-    return None
+    names = binary_mode_names(attributes)
+    if not names:
+        return None
+    event: dict[str, Any] = {own: attributes[name] for own, name in names.items()}
+    others = {name.casefold(): value for name, value in attributes.items()}
+    event.setdefault("datacontenttype", others.get("content-type", "application/json"))
+    if event.get("datacontentencoding") == "base64":
+        return {**event, "data_base64": body}
+    is_json = document is not None and _is_json_type(event["datacontenttype"])
+    return {**event, "data": document if is_json else body}
 
 
 def _decode(data_base64: Any, event: Mapping[str, Any]) -> Any:

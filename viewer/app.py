@@ -11,6 +11,7 @@ from pipeline.problems import Problem, answer_problems_as_documents
 from pipeline.redaction import Mask
 from pipeline.retry import DATABASE_ERRORS, explain
 from pipeline.store.connection import Database
+from pipeline.store.copies import Copies
 from pipeline.store.dead_letters import FailureReader
 from pipeline.store.faults import FaultShare
 from pipeline.store.reader import Reader
@@ -18,6 +19,7 @@ from pipeline.store.searches import RETRY_SECONDS, SearchFailed
 from pipeline.store.taps import Taps
 from viewer.access.guard import guard
 from viewer.access.proxies import serve_behind_proxies
+from viewer.api.copying import copying_blueprint
 from viewer.api.dead_letters import dead_letters_blueprint
 from viewer.api.docs import DESCRIPTION, docs_blueprint
 from viewer.api.exact import exact_blueprint
@@ -85,12 +87,14 @@ def create_app(
     mask = Mask(settings.redacted_fields)
     views = Views(mask)
     app.extensions["mask"] = mask  # which searches are checked with
+    copies = Copies(database)
     failures, faults, samples = FailureReader(database), FaultShare(database), Samples(database)
     queues, peers = Queues(sqs, settings.queue_name), settings.peer_addresses
     dead_letters = DeadLetterQueue(sqs, settings.queue_name, failures, Reconciler(queues, failures))
     for blueprint in (
         messages_blueprint(reader, failures, hub, topic, views),
-        exact_blueprint(topic),
+        copying_blueprint(reader, topic, copies),
+        exact_blueprint(topic, copies, views),
         listing_blueprint(reader, views),
         topology_blueprint(topology, reader, mask),
         waiting_blueprint(queues, views),

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from pipeline.message import storable
 from pipeline.search.sql import IS_DEAD, IS_DUPLICATE, IS_LOST, IS_OPEN, IS_SENT_BACK
 from pipeline.store.connection import Database
+from pipeline.store.copies import IS_COPY
 from pipeline.store.redrives import Redrives
 
 # Why a message is in no queue any more: its queues were created anew since it was last seen, SQS deleted it
@@ -63,6 +64,7 @@ class WholeDeadLetter(DeadLetter):
     group_id: str | None
     deduplication_id: str | None
     sequence_number: str | None
+    copy_of: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,11 @@ LETTER_COLUMNS: LiteralString = f"""
     CASE WHEN {IS_DEAD} THEN 'dead' ELSE 'lost' END AS status, f.lost_at, f.lost_reason,
     f.copy_succeeded_at"""
 
-PUBLICATION_COLUMNS: LiteralString = """
+PUBLICATION_COLUMNS: LiteralString = f"""
     f.topic, f.topic_arn, f.subject, f.attribute_types, f.sns_message_id, f.group_id, f.deduplication_id,
-    f.sequence_number"""
+    f.sequence_number,
+    (SELECT k.copy_of FROM failures m JOIN copies k ON {IS_COPY}
+     WHERE m.queue = f.queue AND m.message_id = f.message_id LIMIT 1) AS copy_of"""
 
 # A try that failed after it had stored the message, or found it stored, is one delivery in two tables.
 DELIVERIES: LiteralString = f"""

@@ -65,7 +65,8 @@ class Summary:
 class StoredMessage(Summary):
     """A whole message, with the delivery that stored it, and how it was published (see Publication).
 
-    `attribute_types` are None of a message that an older release stored.
+    `attribute_types` are None of a message that an older release stored. `copy_of` is the original of an
+    exact copy: its source and id, separated by a space.
     """
 
     body: str
@@ -79,6 +80,7 @@ class StoredMessage(Summary):
     group_id: str | None
     deduplication_id: str | None
     sequence_number: str | None
+    copy_of: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ SUMMARY_COLUMNS: LiteralString = f"{_OTHERS}, {_SHORT}"
 WHOLE_COLUMNS: LiteralString = f"""
     {_OTHERS}, m.source, m.id, m.type, m.topic, m.subject, m.body, m.message_id, m.attributes, m.sent_at,
     m.received_at, m.topic_arn, m.attribute_types, m.sns_message_id, m.group_id, m.deduplication_id,
-    m.sequence_number"""
+    m.sequence_number, m.copy_of"""
 
 
 class Reader:

@@ -21,6 +21,7 @@ from pipeline.redaction import NO_MASK, Mask
 from pipeline.search.sql import IS_DUPLICATE, IS_OF_MESSAGE
 from pipeline.search.terms import index_terms
 from pipeline.store.connection import CHANNEL, Database
+from pipeline.store.copies import MAY_BE_COPY, claim
 
 # Arbitrary keys for pg_advisory_xact_lock.
 APPEND_LOCK = 7_266_002
@@ -72,7 +73,7 @@ INSERT: LiteralString = f"""
                                                AND {CONFLICT} = new.content OFFSET 0)
     ON CONFLICT DO NOTHING
     RETURNING queue, encode(identity, 'hex'), encode(content, 'hex'), seq, conflict_of,
-              pg_notify(%(channel)s, '')"""
+              {MAY_BE_COPY}, pg_notify(%(channel)s, '')"""
 
 # The same for what was not inserted because its identity is taken, where the content is another one.
 INSERT_CONFLICTS: LiteralString = f"""
@@ -83,7 +84,7 @@ INSERT_CONFLICTS: LiteralString = f"""
     WHERE m.content <> new.content
     ON CONFLICT DO NOTHING
     RETURNING queue, encode(identity, 'hex'), encode(content, 'hex'), seq, conflict_of,
-              pg_notify(%(channel)s, '')"""
+              {MAY_BE_COPY}, pg_notify(%(channel)s, '')"""
 
 # Skips a message that this very delivery stored (its consumer was killed or cut off before it knew). Returns
 # the place of each message that is stored, and whether it is a duplicate or the next try after a failure.
@@ -210,7 +211,11 @@ def _insert(
 ) -> dict[int, int | Conflict | Repeated]:
     """Return what was stored, by its place in the batch."""
     inserted = connection.execute(statement, _parameters(rows)).fetchall()
-    found = {key: Conflict(seq, of) if of else seq for *key_, seq, of, _ in inserted for key in [tuple(key_)]}
+    found: dict[tuple[str, ...], int | Conflict] = {}
+    for *key, seq, of, may_be_copy, _ in inserted:
+        found[tuple(key)] = Conflict(seq, of) if of else seq
+        if may_be_copy:
+            claim(connection, seq)
     # If a message is in the batch twice, the first one is the new one.
     taken = {row["place"]: found.pop(_key(row), None) for row in rows}
     return {place: one for place, one in taken.items() if one is not None}

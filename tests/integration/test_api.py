@@ -533,20 +533,16 @@ def test_a_copy_is_made_of_the_stored_message_and_nothing_in_it_is_filled_or_mas
         return len(received) == 3
 
     wait_for(all_received)
-    by_original = {json.loads(one["Body"])["fanoutcopyof"]: one for one in received}
-    copy = by_original["/shop B"]
+    [copy] = [one for one in received if "fanoutcopyof" in one["Body"]]
+    assert json.loads(copy["Body"])["fanoutcopyof"] == "/shop B"
     assert f'"data":{data}' in copy["Body"]
     assert json.loads(copy["Body"])["id"] not in ("A", "B")
     assert copy["MessageAttributes"]["token"]["StringValue"] == "secret"
-    others = [json.loads(one["Body"])["data"] for one in received if one is not copy]
-    assert sorted(map(str, others)) == ["card: {{n}}", "{'card': ['4111']}"]
+    others = [one["Body"] for one in received if one is not copy]
+    assert sorted(others) == ["card: {{n}}", '{"card": ["4111"]}']
 
 
-def test_what_cannot_be_copied_is_refused(viewer: FlaskClient, store: Store) -> None:
-    too_many = {f"a{number}": "x" for number in range(9)}
-    [seq] = store.add([raw_arrival("hello", attributes=too_many)])
-
-    assert_problem(viewer.post(f"/api/messages/{seq}/copies"), 409)
+def test_what_is_not_stored_cannot_be_copied(viewer: FlaskClient) -> None:
     assert_problem(viewer.post("/api/messages/999/copies"), 404)
 
 

@@ -13,7 +13,7 @@ from pipeline.aws import sqs_client
 from pipeline.message import Delivery
 from pipeline.store.reader import StoredMessage
 from tests.support.dead_letters import fail
-from tests.support.emulators import Names
+from tests.support.emulators import Names, subscribed
 from tests.support.examples import raw_arrival
 from tests.support.stores import FailureRecords, Store
 
@@ -24,20 +24,6 @@ ATTRIBUTES: dict[str, Any] = {
 }
 TYPES = {name: value["DataType"] for name, value in ATTRIBUTES.items()}
 TEXTS = {name: value["StringValue"] for name, value in ATTRIBUTES.items()}
-
-
-def subscribed(topic: str, queue: str, *, raw: bool) -> str:
-    """Create the topic, the queue and a subscription; return the topic's ARN."""
-    sns: Any = boto3.client("sns")
-    sqs: Any = boto3.client("sqs")
-    fifo = {"FifoTopic": "true"} if topic.endswith(".fifo") else {}
-    arn = sns.create_topic(Name=topic, Attributes=fifo)["TopicArn"]
-    fifo = {"FifoQueue": "true"} if queue.endswith(".fifo") else {}
-    url = sqs.create_queue(QueueName=queue, Attributes=fifo)["QueueUrl"]
-    endpoint = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    settings = {"RawMessageDelivery": str(raw).lower()}
-    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint, Attributes=settings)
-    return str(arn)
 
 
 def received(queue: str, topic: str | None = None) -> Delivery:

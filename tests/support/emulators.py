@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -115,3 +116,17 @@ def names(emulator: str, create: Callable[..., Names]) -> Names:
 def ministack(create: Callable[..., Names]) -> Names:
     """A topic and a queue on the quick emulator."""
     return create("ministack")
+
+
+def subscribed(topic: str, queue: str, *, raw: bool) -> str:
+    """Create the topic, the queue and a subscription; return the topic's ARN."""
+    sns: Any = boto3.client("sns")
+    sqs: Any = boto3.client("sqs")
+    fifo = {"FifoTopic": "true"} if topic.endswith(".fifo") else {}
+    arn = sns.create_topic(Name=topic, Attributes=fifo)["TopicArn"]
+    fifo = {"FifoQueue": "true"} if queue.endswith(".fifo") else {}
+    url = sqs.create_queue(QueueName=queue, Attributes=fifo)["QueueUrl"]
+    endpoint = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    settings = {"RawMessageDelivery": str(raw).lower()}
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint, Attributes=settings)
+    return str(arn)

@@ -86,6 +86,15 @@ MESSAGE_DETAIL: Json = {
     "copy_of": None,
     "copies": [1040],
     "conflicts": [],
+    "is_event": True,
+    "has_own_id": True,
+}
+PUBLISHED_COPY: Json = {
+    "id": "1b671a64-40d5-491e-99b0-da01ff1f3341",
+    "source": "/shop",
+    "identity": "new",
+    "topic": "broadcasts",
+    "message_id": "6d3c1a86-2a0c-4d0e-8f2e-0f7a1c5f9b1e",
 }
 NDJSON = json.dumps(EXPORTED) + "\n"
 CSV = (

@@ -1,5 +1,6 @@
 """Messages: listing, reading, deleting and publishing them under `/api/messages`; and `/latest`."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -36,7 +37,7 @@ from viewer.api.models import (
     WholeMessage,
 )
 from viewer.api.near_misses import report
-from viewer.api.publish import PublishBody, Published, copy_of, publish
+from viewer.api.publish import PublishBody, Published, publish
 from viewer.api.views import Views
 from viewer.live.hub import Hub
 from viewer.live.long_poll import Asked, near_misses, wait_for
@@ -221,7 +222,7 @@ def messages_blueprint(
 
         With its payload, every delivery of it, and what became of it if it failed.
         """
-        message = _stored(reader, path.seq)
+        message = stored_message(reader, path.seq)
         links = copy_links(reader, failures, message, views)
         return views.detail(message, failures.deliveries(path.seq), failures.outcomes(path.seq), links)
 
@@ -234,7 +235,7 @@ def messages_blueprint(
 
         Always as text, and as a file: no browser opens it as a page.
         """
-        body = views.body(_stored(reader, path.seq))
+        body = views.body(stored_message(reader, path.seq))
         name = f"attachment; filename=message-{path.seq}.txt"
         return Response(body, mimetype="text/plain", headers={"Content-Disposition": name})
 
@@ -245,17 +246,9 @@ def messages_blueprint(
         A text, whose other members become data too, or a whole CloudEvent. Either may stand as `message`
         beside `attributes`, the SNS message attributes to send with it.
         """
-        views.refuse_mask(body.message, body.attributes)
+        attributes = json.dumps(body.attributes, ensure_ascii=False, default=str)
+        views.refuse_mask({"message": body.message.body, "attributes": attributes})
         return Accepted(publish(topic, body))
-
-    @blueprint.post("/<int:seq>/copies", responses=problems(404, 409))
-    def publish_copy(path: MessagePath) -> Accepted[Published]:
-        """Publish a copy of a message.
-
-        The same message, with an id and a time of its own, that names its original. What is no CloudEvent
-        becomes the data of one. Values that REDACT masks are published as they were.
-        """
-        return Accepted(publish(topic, copy_of(_stored(reader, path.seq))))
 
     return blueprint
 
@@ -300,7 +293,8 @@ def _original(reader: Reader, failures: FailureReader, original: str) -> Origina
     return Original(source, id_, seq=first, dead_letter=dead)
 
 
-def _stored(reader: Reader, seq: int) -> StoredMessage:
+def stored_message(reader: Reader, seq: int) -> StoredMessage:
+    """Return a whole message. Raises the Problem that says that there is none."""
     message = reader.get(seq)
     if message is None:
         raise Problem(404, f"no message {seq} is stored")

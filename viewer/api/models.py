@@ -266,6 +266,8 @@ class MessageDetail(WholeMessage):
     copy_of: Original | None
     copies: Annotated[list[Seq], Field(description="the newest copies that are stored")]
     conflicts: Annotated[list[Seq], Field(description="the newest with this source and id, but another body")]
+    is_event: Annotated[bool, Field(description="a CloudEvent: a copy can have an id of its own")]
+    has_own_id: Annotated[bool, Field(description="sent again exactly, it is the same message")]
 
     __pydantic_config__ = ConfigDict(json_schema_extra={"example": examples.MESSAGE_DETAIL})
 

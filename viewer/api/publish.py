@@ -1,10 +1,10 @@
 """Publishing: the body of `POST /api/messages`, and what SNS answers."""
 
+import base64
 import contextlib
 import json
 import re
 import socket
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,22 +26,19 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pipeline.aws import OWN_ATTRIBUTES, Topic
-from pipeline.json_text import read_json, to_json
+from pipeline.json_text import to_json
 from pipeline.message import (
-    COPY_OF,
     ORIGINAL_ID,
     TEXT,
     Message,
-    is_event,
     message_from_event,
     new_message,
 )
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
-from pipeline.store.reader import StoredMessage
 from viewer.api import examples
-from viewer.api.answers import rfc3339
 from viewer.api.checks import Body, check
+from viewer.api.models import Absent
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
@@ -50,6 +47,7 @@ if TYPE_CHECKING:
 MAX_ATTRIBUTES = 10 - len(OWN_ATTRIBUTES)
 MAX_NAME_LENGTH = 256
 MAX_SUBJECT = 100
+MAX_GROUP_LENGTH = 128
 MAX_SNS_ATTRIBUTES = 10
 MAX_DIGITS = 38
 MAX_NUMBER = Decimal(10) ** 126
@@ -58,6 +56,13 @@ SET_ANEW = (*OWN_ATTRIBUTES, ORIGINAL_ID)
 NAME = re.compile(r"(?!(aws|amazon)\.)[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE | re.ASCII)
 # What SNS and SQS accept as text: the characters of XML 1.0.
 VALUE = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+
+# AWS allows a label after the first three ("Message attribute data types").
+TYPE = re.compile(r"String\.Array|(String|Number|Binary)(\.[\w.-]+)?", re.ASCII)
+
+NUMBER = re.compile(
+    rf"[+-]?(?=\.?\d)\d{{0,{MAX_DIGITS}}}(\.\d{{0,{MAX_DIGITS}}})?([eE][+-]?\d{{1,3}})?", re.ASCII
+)
 
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -90,6 +95,8 @@ def _attribute_name(name: str) -> str:
 
 
 def _attribute(name: str, value: Any) -> "MessageAttributeValueTypeDef":
+    if isinstance(value, dict):
+        return _typed_attribute(name, value)
     if isinstance(value, str):
         if not VALUE.fullmatch(value):
             raise ValueError(f"{name} needs a value, of characters that XML allows")
@@ -102,6 +109,24 @@ def _attribute(name: str, value: Any) -> "MessageAttributeValueTypeDef":
     return {"DataType": "Number", "StringValue": str(value)}
 
 
+def _typed_attribute(name: str, given: dict[str, Any]) -> "MessageAttributeValueTypeDef":
+    kind, value = given.get("type"), given.get("value")
+    if given.keys() != {"type", "value"} or not isinstance(kind, str) or not isinstance(value, str):
+        raise ValueError(f'{name} should be a text, a number, or such as {{"type": "Number", "value": "5"}}')
+    if len(kind) > MAX_NAME_LENGTH or not TYPE.fullmatch(kind):
+        raise ValueError(f"{name} should be of type String, Number, Binary or String.Array")
+    if not VALUE.fullmatch(value):
+        raise ValueError(f"{name} needs a value, of characters that XML allows")
+    if kind.startswith("Number") and not NUMBER.fullmatch(value):
+        raise ValueError(f"{name} is a Number: its value should be one of at most {MAX_DIGITS} digits")
+    if not kind.startswith("Binary"):
+        return {"DataType": kind, "StringValue": value}
+    try:
+        return {"DataType": kind, "BinaryValue": base64.b64decode(value, validate=True)}
+    except ValueError:
+        raise ValueError(f"{name} is Binary: its value should be in base64") from None
+
+
 NotEmpty = Annotated[str, Field(min_length=1)]
 Attributes = Annotated[
     dict[str, Any],
@@ -111,7 +136,7 @@ Attributes = Annotated[
             "type": "object",
             "maxProperties": MAX_ATTRIBUTES,
             "additionalProperties": {
-                "anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}],
+                "anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}, {"type": "object"}],
             },
         }
     ),
@@ -153,14 +178,34 @@ class WithAttributes(Body):
     model_config = ConfigDict(json_schema_extra={"example": examples.WITH_ATTRIBUTES})
 
 
+class Reference(Body):
+    """A message."""
+
+    source: NotEmpty
+    id: NotEmpty
+
+
 class ExactBody(Body):
     """A body to be published exactly as it is, with these attributes and no others."""
 
     body: NotEmpty
     attributes: Annotated[
         dict[str, Any], BeforeValidator(_exact_attributes), WithJsonSchema({"type": "object"})
-    ] = Field({}, description="by their names; numbers are sent as Number")
+    ] = Field(
+        {},
+        description="by their names; numbers are sent as Number, others as String unless the value is "
+        '`{"type": …, "value": …}`; those of type Binary are in base64',
+    )
     subject: Annotated[str, Field(max_length=MAX_SUBJECT)] = Field("", description="for e-mail, mostly")
+    topic: Annotated[str | Absent, Field(min_length=1, max_length=MAX_NAME_LENGTH)] = Field(
+        None, description="name of the SNS topic; else, that of the viewer"
+    )
+    group_id: Annotated[str | Absent, Field(min_length=1, max_length=MAX_GROUP_LENGTH)] = Field(
+        None, description="of a FIFO topic"
+    )
+    copy_of: Reference | Absent = Field(
+        None, description="the stored message that this is an edited copy of: it will link to it"
+    )
 
     model_config = ConfigDict(json_schema_extra={"example": examples.EXACT})
 
@@ -220,7 +265,8 @@ class Published:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
+    """Turn what SNS answers, or that it does not, into the Problem that says so."""
     try:
         yield
     except ClientError as error:
@@ -229,53 +275,13 @@ def _refusals() -> Iterator[None]:
         raise Problem(503, f"SNS does not take messages now: {explain(error)}") from None
 
 
-def publish_exactly(topic: Topic, body: ExactBody) -> PublishedExactly:
-    """Return when SNS has taken the body as it is. Raises the Problem that says why it has not."""
-    with _refusals():
-        return PublishedExactly(topic.publish_exact(body.body, body.attributes, body.subject))
-
-
 def publish(topic: Topic, body: PublishBody) -> Published:
     """Return when SNS has taken the message. Raises the Problem that says why it has not."""
-    with _refusals():
+    with refusals():
         refused = topic.publish([body.message], body.attributes)
     if refused:
         raise Problem(400, f"SNS refused the message: {refused[0][1]}")
     return Published(body.message.id, body.message.source)
-
-
-def copy_of(message: StoredMessage) -> PublishBody:
-    """Return what publishes a copy of a stored message: the same, but for an id and a time of its own.
-
-    What is no event becomes the data of one. Raises the Problem that says why it cannot be copied.
-    """
-    given = {name: value for name, value in message.attributes.items() if name not in SET_ANEW}
-    try:
-        attributes = _attributes(given)
-        body = _copied_body(message)
-        event = message_from_event(read_json(body), datetime.now(UTC), body)
-    except (ValueError, RecursionError, msgspec.DecodeError) as error:
-        raise Problem(409, f"message {message.seq} cannot be copied: {error}") from None
-    return PublishBody(message=event, attributes=attributes)
-
-
-def _copied_body(message: StoredMessage) -> str:
-    """Return the text of a copy, in which everything else is as it was written."""
-    own = {
-        "id": json.dumps(str(uuid.uuid4())),
-        "time": json.dumps(rfc3339(datetime.now(UTC))),
-        COPY_OF: json.dumps(f"{message.source} {message.id}"),
-    }
-    document = read_json(message.body)
-    if is_event(document):
-        members = {name: bytes(member).decode() for name, member in _decoder.decode(message.body).items()}
-    else:
-        members = {name: json.dumps(getattr(message, name)) for name in ("source", "type")}
-        members |= {
-            "specversion": '"1.0"',
-            "data": json.dumps(message.body) if document is None else message.body,
-        }
-    return f"{{{','.join(f'{json.dumps(name)}:{text}' for name, text in (members | own).items())}}}"
 
 
 def _has_attributes(document: Any) -> bool:

@@ -5,13 +5,12 @@ Stored messages are not changed: REDACT may be set, changed and unset at any tim
 
 import base64
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from pipeline.message import Message, read_stored
+from pipeline.message import has_event, has_own_identity, read_stored
 from pipeline.problems import Problem
 from pipeline.redaction import MASK, Mask
 from pipeline.store.dead_letters import DeadLetter as StoredDeadLetter
@@ -102,12 +101,14 @@ class Views:
             copy_of=links.copy_of,
             copies=links.copies,
             conflicts=links.conflicts,
+            is_event=has_event(message.body, message.attributes),
+            has_own_id=has_own_identity(message.body, message.attributes),
         )
 
     def copy_of(self, message: StoredMessage | WholeDeadLetter) -> str | None:
         """Return which message this one is a copy of: source and id, as in COPY_OF."""
         body, attributes = self._masked(message)
-        return read_stored(body, attributes).copy_of
+        return message.copy_of or read_stored(body, attributes).copy_of
 
     def fields(self, message: StoredMessage, names: Sequence[str]) -> dict[str, str]:
         """Return the values of these fields, as far as the message has them."""
@@ -147,15 +148,13 @@ class Views:
         shown = replace(message, body=body[:MAX_WAITING_BODY], attributes=attributes)
         return _view(WaitingMessage, shown, size=_size(body))
 
-    def refuse_mask(self, message: Message, attributes: Mapping[str, Any]) -> None:
-        """Raise the Problem that says so if this message was edited where a value is masked.
+    def refuse_mask(self, texts: Mapping[str, str]) -> None:
+        """Raise the Problem that says so if a message was edited where a value is masked.
+
+        `texts` are its parts, by the parameters that they were sent as.
 
         Its publisher knows the mask only, and putting the original back needs to know where it belongs.
         """
-        texts = {
-            "message": message.body,
-            "attributes": json.dumps(attributes, ensure_ascii=False, default=str),
-        }
         for parameter, text in texts.items():
             if self._mask.is_in(text):
                 detail = f"{MASK} stands for a value that REDACT masks: resend this message as it is"

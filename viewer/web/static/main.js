@@ -245,8 +245,8 @@ startOlder();
 startStatuses();
 startDetail({
   edit,
-  resend: orToast(async (message) => {
-    await resend(message);
+  resend: orToast(async (message, identity) => {
+    await resend(message, identity);
     toNewest();
   }),
 });

@@ -1,9 +1,10 @@
-// Messages to be published. A draft is {text, attributes: [{name, type, value}], isCopy, exact}, with type as
-// SNS has it: String or Number. If it is exact, the text is published as it is, not as a CloudEvent. The copy of a message may contain what looks like a template: only its id and its time
-// are filled.
+// Messages to be published. A draft is {text, attributes: [{name, type, value}], exact, subject}, with types as
+// SNS has them. If it is exact, the text is published as it is, not as a CloudEvent. Of a copy (isCopy, original,
+// topic, groupId, copyOf) nothing is filled, whatever looks like a template in it, but the id and the time of a
+// new event (isNewEvent).
 
 import { send } from "./api.js";
-import { parse } from "./json.js";
+import { decode, parse } from "./json.js";
 
 const MAX_RECENT = 10;
 
@@ -19,22 +20,39 @@ export function storeRecent(draft) {
 }
 
 // Publishes the draft as the copy with this number. Returns a function that tells whether a message is it.
-export async function publish({ text, attributes, isCopy = false, exact = false }, n) {
-  const filled = isCopy ? fillCopy(text) : fill(text, n);
-  const value = (attribute) => (isCopy ? attribute.value : fill(attribute.value, n));
-  // A CloudEvent is sent as it is written, and so is a number: long integers stay exact.
-  const message = isEvent(filled) ? filled : JSON.stringify({ text: filled });
-  const members = attributes.map((attribute) => {
-    const content = attribute.type === "Number" ? value(attribute) : JSON.stringify(value(attribute));
-    return `${JSON.stringify(attribute.name)}:${content}`;
-  });
-  if (exact) {
-    await send("POST", "api/messages/exact", `{"body":${JSON.stringify(filled)},"attributes":{${members}}}`);
-    return ({ body }) => body === filled;
+export async function publish(draft, n) {
+  const text = filledText(draft, asWritten(draft.text, draft.original), n);
+  const attributes = Object.fromEntries(
+    draft.attributes.map((one) => [one.name, { type: one.type, value: filledValue(draft, one, n) }]),
+  );
+  if (draft.exact) {
+    const sent = { body: text, attributes, ...sentBeside(draft) };
+    await send("POST", "api/messages/exact", JSON.stringify(sent));
+    return ({ body }) => body === text;
   }
-  const body = members.length ? `{"message":${message},"attributes":{${members}}}` : message;
+  // A CloudEvent is sent as it is written: long integers stay exact.
+  const message = isEvent(text) ? text : JSON.stringify({ text });
+  const body = draft.attributes.length
+    ? `{"message":${message},"attributes":${JSON.stringify(attributes)}}`
+    : message;
   const { id, source } = await send("POST", "api/messages", body);
   return (one) => one.id === id && one.source === source;
+}
+
+const sentBeside = ({ subject, topic, groupId, copyOf }) => ({
+  ...(subject ? { subject } : {}),
+  ...(topic ? { topic } : {}),
+  ...(groupId ? { group_id: groupId } : {}),
+  ...(copyOf ? { copy_of: copyOf } : {}),
+});
+
+// A text area turns every end of a line into a line feed: what it was before, it becomes again.
+function asWritten(text, original = text) {
+  const plain = original.replaceAll(/\r\n?/g, "\n");
+  if (text === plain) return original;
+  const isWindows = original.includes("\r\n") && original.replaceAll("\r\n", "\n") === plain;
+  const isEvery = isWindows && original.split("\n").length === original.split("\r\n").length;
+  return isEvery ? text.replaceAll("\n", "\r\n") : text;
 }
 
 // Why the text is no JSON, and where, if it looks as if it should be; else "".
@@ -59,13 +77,27 @@ function fill(text, n) {
     .replaceAll("{{now}}", () => new Date().toISOString());
 }
 
+const filledText = ({ isCopy, isNewEvent }, text, n) => {
+  if (!isCopy) return fill(text, n);
+  return isNewEvent ? fillCopy(text) : text;
+};
+
+// In binary mode an event has its id and its time in attributes.
+function filledValue({ isCopy, isNewEvent }, { name, value }, n) {
+  if (!isCopy) return fill(value, n);
+  return isNewEvent && /^ce[-_](?:id|time)$/i.test(name) && isTemplate(value) ? fill(value) : value;
+}
+
+const isTemplate = (text) => text === "{{uuid}}" || text === "{{now}}";
+
 const fillCopy = (text) =>
   (parse(text)?.children ?? [])
     .filter(({ key }) => key === "id" || key === "time")
-    .reduceRight((filled, { start, end }) => {
-      const member = filled.slice(start, end);
-      const template = member === '"{{uuid}}"' || member === '"{{now}}"';
-      return filled.slice(0, start) + (template ? fill(member) : member) + filled.slice(end);
+    .reduceRight((changed, { start, end }) => {
+      const member = changed.slice(start, end);
+      return (
+        changed.slice(0, start) + (isTemplate(decode(member)) ? fill(member) : member) + changed.slice(end)
+      );
     }, text);
 
 function isEvent(text) {

@@ -1,4 +1,4 @@
-// Publishing a copy of a message, as it is or edited.
+// Publishing a copy of a message: exactly, as a new event, or edited.
 
 import { send } from "./api.js";
 import { storeDraft } from "./drafts.js";
@@ -6,12 +6,13 @@ import { parse } from "./json.js";
 import { go } from "./state.js";
 import { toast } from "./toast.js";
 
-const PIPELINE_ATTRIBUTES = ["type", "source", "fanout-original-id"]; // set anew when the copy is published
+const SET_BY_FANOUT = "fanout-original-id";
+const OWN = { id: "{{uuid}}", time: "{{now}}" }; // what a copy of an event has instead
 
-// The server does it: what is shown may be masked.
-export async function resend(message) {
-  await send("POST", `api/messages/${message.seq}/copies`);
-  toast("Copy published");
+// The server does it, from what is stored: what is shown may be masked. `identity` is "new" or "same".
+export async function resend(message, identity) {
+  const { topic } = await send("POST", `api/messages/${message.seq}/copies?identity=${identity}`);
+  toast(`Copy published to ${topic}`);
 }
 
 // Opens the Publish tab with a copy of this message.
@@ -20,29 +21,45 @@ export function edit(message) {
   go({ tab: "publish", m: "" });
 }
 
-const draftOf = (message) => ({
-  isCopy: true,
-  text: copyOf(message),
-  attributes: Object.entries(message.attributes)
-    .filter(([name]) => !PIPELINE_ATTRIBUTES.includes(name))
-    .map(([name, value]) => ({ name, type: "String", value })),
-});
+function draftOf(message) {
+  const { source, id, body, subject, topic, group_id: groupId, attribute_types: types } = message;
+  const text = newEvent(message);
+  const attributes = Object.entries(message.attributes)
+    .filter(([name]) => name !== SET_BY_FANOUT)
+    .map(([name, value]) => ({ name, type: types?.[name] ?? "String", value }));
+  const isBinaryMode = text === null && attributes.some(isBinaryModeOf("specversion"));
+  return {
+    isCopy: true,
+    isNewEvent: text !== null || isBinaryMode,
+    exact: true,
+    text: text ?? body,
+    original: body.includes("\r") ? (text ?? body) : undefined,
+    attributes: isBinaryMode ? attributes.map(withOwnIdentity) : attributes,
+    subject: subject ?? "",
+    topic,
+    groupId,
+    copyOf: { source, id },
+  };
+}
 
-// The text of a copy: an event that names its original, with an id of its own, because the store keeps one
-// message of each id. It is edited as text, so that nothing else changes. What is no event becomes the data
-// of one.
-function copyOf({ body, source, id, type }) {
+const isBinaryModeOf =
+  (part) =>
+  ({ name }) =>
+    [`ce-${part}`, `ce_${part}`].includes(name.toLowerCase());
+
+function withOwnIdentity(attribute) {
+  const part = Object.keys(OWN).find((one) => isBinaryModeOf(one)(attribute));
+  return part ? { ...attribute, value: OWN[part] } : attribute;
+}
+
+// The text of an event in structured mode with an id of its own, which names its original; null if it is none.
+// It is edited as text, so that nothing else changes.
+function newEvent({ body, source, id }) {
   const original = JSON.stringify(`${source} ${id}`);
   const fields = parse(body)?.children ?? [];
   const field = (name) => fields.find((node) => node.key === name);
-  if (!field("specversion") || !field("id")?.text) {
-    const data = parse(body) ? body : JSON.stringify(body);
-    return (
-      `{"specversion":"1.0","id":"{{uuid}}","source":${JSON.stringify(source)},` +
-      `"type":${JSON.stringify(type)},"time":"{{now}}","fanoutcopyof":${original},"data":${data}}`
-    );
-  }
-  const values = { id: '"{{uuid}}"', time: '"{{now}}"', fanoutcopyof: original };
+  if (!field("specversion") || !field("id")?.text) return null;
+  const values = { id: `"${OWN.id}"`, time: `"${OWN.time}"`, fanoutcopyof: original };
   if (!field("fanoutcopyof")) values.id += `,"fanoutcopyof":${original}`;
   return fields
     .filter((node) => node.key in values)

@@ -11,7 +11,13 @@ const MAX_COPIES = 1000;
 const ARRIVAL_MS = 15_000;
 const topic = document.body.dataset.topic.split(":").at(-1);
 const NUMBER = String.raw`-?(0|[1-9]\d*)(\.\d+)?([eE][+\-]?\d+)?|\{\{n\}\}`;
+const TYPES = ["String", "Number", "Binary", "String.Array"];
+const PATTERNS = { Number: NUMBER, Binary: String.raw`[A-Za-z0-9+/]+={0,2}` };
 const FIRST_DRAFT = { text: "Hello world", attributes: [] };
+const ABOUT_COPY = "A copy: what you leave as it is, is sent exactly as it was, attributes and subject too. ";
+const ABOUT_NEW_EVENT =
+  "It gets a new id and time, and names its original. With the id that it had, consumers take it as another " +
+  "delivery of the same message, or, if the body differs, as one in conflict with it.";
 const EXAMPLE = {
   specversion: "1.0",
   id: "{{uuid}}",
@@ -38,6 +44,15 @@ export function open(place) {
   const recent = element("div", {});
   const problem = element("p", { class: "problem", role: "status" });
   const exact = element("input", { id: "publish-exact", type: "checkbox", change: check });
+  const subject = element("input", { id: "publish-subject", maxlength: 100 });
+  const title = element("h2", {});
+  const about = element("p", { class: "note" });
+  const subjectLine = element(
+    "p",
+    {},
+    element("label", { for: "publish-subject" }, "Subject (optional) "),
+    subject,
+  );
   const faults = element("div", {});
   const form = element(
     "form",
@@ -55,6 +70,7 @@ export function open(place) {
       exact,
       element("label", { for: "publish-exact" }, " Publish this text exactly as it is, not as a CloudEvent"),
     ),
+    subjectLine,
     attributes,
     element(
       "p",
@@ -64,12 +80,12 @@ export function open(place) {
       button,
       second("Add an attribute", () => addAttribute()),
       second("CloudEvent", () =>
-        write({ ...draft(), isCopy: false, text: JSON.stringify(EXAMPLE, null, 2) }),
+        write({ attributes: draft().attributes, text: JSON.stringify(EXAMPLE, null, 2) }),
       ),
     ),
   );
-  let isCopy = false;
-  place.replaceChildren(element("h2", {}, `Publish to ${topic}`), form, faults, recent);
+  let copied = {}; // what a draft has that nobody types
+  place.replaceChildren(title, about, form, faults, recent);
   drawRecent();
   write(readDraft() ?? FIRST_DRAFT);
   drawFaults(faults).catch(() => {}); // the strip of stages shows what is away
@@ -83,12 +99,17 @@ export function open(place) {
   function draft() {
     const rows = [...attributes.children].map((row) => [...row.children].map((field) => field.value));
     const values = rows.map(([name, type, value]) => ({ name, type, value }));
-    return { isCopy, exact: exact.checked, text: text.value, attributes: values };
+    const typed = { exact: exact.checked, text: text.value, subject: subject.value, attributes: values };
+    return { ...copied, ...typed };
   }
 
   function write(one) {
-    isCopy = one.isCopy ?? false;
+    const { isCopy, isNewEvent, original, topic: to, groupId, copyOf } = one;
+    copied = isCopy ? { isCopy, isNewEvent, original, topic: to, groupId, copyOf } : {};
+    title.textContent = `Publish to ${(isCopy && to) || topic}`;
+    about.textContent = isCopy ? ABOUT_COPY + (isNewEvent ? ABOUT_NEW_EVENT : "") : "";
     exact.checked = one.exact ?? false;
+    subject.value = one.subject ?? "";
     text.value = one.text;
     attributes.replaceChildren();
     for (const attribute of one.attributes) addAttribute(attribute);
@@ -103,6 +124,7 @@ export function open(place) {
   }
 
   function check() {
+    subjectLine.hidden = !exact.checked;
     const why = jsonProblem(text.value);
     problem.textContent = why && !exact.checked ? `${why}. It will be sent as a text.` : why;
   }
@@ -164,7 +186,8 @@ const field = (label, value) =>
 // A row of fields for one attribute; calls `changed()` after it was removed.
 function attributeRow({ name = "", type = "String", value = "" } = {}, changed) {
   const check = () => {
-    content.pattern = kind.value === "Number" ? NUMBER : ".*";
+    content.pattern = PATTERNS[kind.value] ?? ".*";
+    content.title = kind.value === "Binary" ? "in base64" : "";
   };
   const remove = () => {
     row.remove();
@@ -173,8 +196,8 @@ function attributeRow({ name = "", type = "String", value = "" } = {}, changed) 
   const kind = element(
     "select",
     { "aria-label": "attribute type", change: check },
-    element("option", {}, "String"),
-    element("option", {}, "Number"),
+    ...TYPES.map((one) => element("option", {}, one)),
+    ...(TYPES.includes(type) ? [] : [element("option", {}, type)]), // with a label, such as Number.int
   );
   const content = field("value", value);
   const button = { type: "button", class: "tool", "aria-label": "remove the attribute", click: remove };

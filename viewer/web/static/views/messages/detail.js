@@ -158,26 +158,49 @@ const tools = (message) => [
   compareMenu(message),
   ...(canWrite
     ? [
-        tool("resend", "publish a copy", () => actions.resend(message)),
+        resendTool(message),
         tool("edit", "publish an edited copy", () => actions.edit(message)),
         tool("delete", "delete from the store", () => deleteMessage(message)),
       ]
     : []),
 ];
 
-const copyAs = (message) =>
+// Choices are [name, what it does, click].
+const menu = (label, choices) =>
   html`<details class="menu">
-    <summary>copy as</summary>
+    <summary>${label}</summary>
     <div class="options">
-      ${Object.entries(COPY_AS).map(([name, text]) => {
+      ${choices.map(([name, about, act]) => {
         const click = (event) => {
           event.target.closest("details").open = false;
-          copy(text(message));
+          act();
         };
-        return html`<p class="choice"><button type="button" @click=${click}>${name}</button></p>`;
+        return html`<p class="choice">
+          <button type="button" @click=${click}>${name}${about ? html`<small>${about}</small>` : nothing}</button>
+        </p>`;
       })}
     </div>
   </details>`;
+
+const copyAs = (message) =>
+  menu(
+    "copy as",
+    Object.entries(COPY_AS).map(([name, text]) => [name, "", () => copy(text(message))]),
+  );
+
+// Of an event, a copy may be another event or the same one.
+function resendTool(message) {
+  const send = (identity) => () => actions.resend(message, identity);
+  if (message.is_event)
+    return menu("resend", [
+      ["as a new event", "new id and time; names this one as its original", send("new")],
+      ["exactly as it was", "same id: consumers take it as another delivery", send("same")],
+    ]);
+  const becomes = message.has_own_id
+    ? "its id is in it, so consumers take it as another delivery"
+    : "a message of its own";
+  return tool("resend", `publish it again, exactly as it was: ${becomes}`, send("same"));
+}
 
 const tool = (name, title, click) =>
   html`<button id=${name} class="plain" title=${title} @click=${click}>${name}</button>`;
@@ -238,7 +261,7 @@ export function find() {
 
 export const copyLink = () => copy(new URL(address(), location.href).href);
 
-// `given` are what the buttons do: {resend(message), edit(message)}.
+// `given` are what the buttons do: {resend(message, identity), edit(message)}.
 export function startDetail(given) {
   actions = given;
   place.replaceChildren(); // what readers without scripts see
