@@ -14,10 +14,12 @@ const NUMBER = String.raw`-?(0|[1-9]\d*)(\.\d+)?([eE][+\-]?\d+)?|\{\{n\}\}`;
 const TYPES = ["String", "Number", "Binary", "String.Array"];
 const PATTERNS = { Number: NUMBER, Binary: String.raw`[A-Za-z0-9+/]+={0,2}` };
 const FIRST_DRAFT = { text: "Hello world", attributes: [] };
+const ABOUT_TEMPLATES = "{{n}} is the number of the copy; {{uuid}} and {{now}} are new in each.";
 const ABOUT_COPY = "A copy: what you leave as it is, is sent exactly as it was, attributes and subject too. ";
 const ABOUT_NEW_EVENT =
   "It gets a new id and time, and names its original. With the id that it had, consumers take it as another " +
   "delivery of the same message, or, if the body differs, as one in conflict with it.";
+const ABOUT_GROUP = "Its group is not known: it goes to the group fanout. ";
 const EXAMPLE = {
   specversion: "1.0",
   id: "{{uuid}}",
@@ -27,6 +29,9 @@ const EXAMPLE = {
   datacontenttype: "application/json",
   data: { text: "Order {{n}}", sku: "A-{{n}}", price: 12.5 },
 };
+
+const aboutCopy = ({ isNewEvent, topic: to, groupId }) =>
+  ABOUT_COPY + (to?.endsWith(".fifo") && !groupId ? ABOUT_GROUP : "") + (isNewEvent ? ABOUT_NEW_EVENT : "");
 
 const second = (label, click) => element("button", { type: "button", class: "second", click }, label);
 
@@ -44,12 +49,19 @@ export function open(place) {
   const recent = element("div", {});
   const problem = element("p", { class: "problem", role: "status" });
   const exact = element("input", { id: "publish-exact", type: "checkbox", change: check });
+  const exactLine = element(
+    "p",
+    {},
+    exact,
+    element("label", { for: "publish-exact" }, " Publish this text exactly as it is, not as a CloudEvent"),
+  );
+  const templates = element("span", {}, ABOUT_TEMPLATES);
   const subject = element("input", { id: "publish-subject", maxlength: 100 });
   const title = element("h2", {});
   const about = element("p", { class: "note" });
   const subjectLine = element(
     "p",
-    {},
+    { class: "actions" },
     element("label", { for: "publish-subject" }, "Subject (optional) "),
     subject,
   );
@@ -57,19 +69,10 @@ export function open(place) {
   const form = element(
     "form",
     { class: "publish", submit, input: keep },
-    element(
-      "label",
-      { for: "publish-text" },
-      "A text or a whole CloudEvent. {{n}} is the number of the copy; {{uuid}} and {{now}} are new in each.",
-    ),
+    element("label", { for: "publish-text" }, "A text or a whole CloudEvent. ", templates),
     text,
     problem,
-    element(
-      "p",
-      {},
-      exact,
-      element("label", { for: "publish-exact" }, " Publish this text exactly as it is, not as a CloudEvent"),
-    ),
+    exactLine,
     subjectLine,
     attributes,
     element(
@@ -104,11 +107,14 @@ export function open(place) {
   }
 
   function write(one) {
-    const { isCopy, isNewEvent, original, topic: to, groupId, copyOf } = one;
+    // A draft of an older page is a new event that says nothing of that.
+    const { isCopy = false, isNewEvent = !one.exact, original, topic: to, groupId, copyOf } = one;
     copied = isCopy ? { isCopy, isNewEvent, original, topic: to, groupId, copyOf } : {};
     title.textContent = `Publish to ${(isCopy && to) || topic}`;
-    about.textContent = isCopy ? ABOUT_COPY + (isNewEvent ? ABOUT_NEW_EVENT : "") : "";
-    exact.checked = one.exact ?? false;
+    about.textContent = isCopy ? aboutCopy(copied) : "";
+    exact.checked = isCopy || (one.exact ?? false);
+    exactLine.hidden = isCopy;
+    templates.hidden = isCopy;
     subject.value = one.subject ?? "";
     text.value = one.text;
     attributes.replaceChildren();

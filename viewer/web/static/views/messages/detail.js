@@ -176,7 +176,9 @@ const menu = (label, choices) =>
           act();
         };
         return html`<p class="choice">
-          <button type="button" @click=${click}>${name}${about ? html`<small>${about}</small>` : nothing}</button>
+          <button type="button" class=${about ? "explained" : ""} @click=${click}>
+            ${name}${about ? html`<small>${about}</small>` : nothing}
+          </button>
         </p>`;
       })}
     </div>
@@ -199,7 +201,9 @@ function resendTool(message) {
   const becomes = message.has_own_id
     ? "its id is in it, so consumers take it as another delivery"
     : "a message of its own";
-  return tool("resend", `publish it again, exactly as it was: ${becomes}`, send("same"));
+  const isGroupKnown = !message.topic?.endsWith(".fifo") || message.group_id;
+  const group = isGroupKnown ? "" : "; its group is not known, so it goes to the group fanout";
+  return tool("resend", `publish it again, exactly as it was: ${becomes}${group}`, send("same"));
 }
 
 const tool = (name, title, click) =>
