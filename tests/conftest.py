@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.support.services",
     "tests.support.interfaces",
     "tests.support.browser",
+    "tests.support.watching",
 ]
 
 
@@ -29,6 +30,9 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         "MESSAGE",
         "RATE_PER_SECOND",
         "EMULATOR",
+        "WATCH",
+        "WATCH_ONLY",
+        "TAP_NAME",
     )
     for name in os.environ:
         if name in names or name.startswith("AWS_") or name.endswith(("_PORT", "_SECONDS")):
