@@ -64,9 +64,9 @@ class Message:
 
     `time` is when SNS or SQS took it, in UTC; `event_time` is the time that it states itself, or None. `body`
     is the text exactly as published, `data` its payload: JSON (see read_json), text, or bytes. `title` says
-    in words what happened, if its format tells and its data holds no text. `copy_of` names its original (see
-    COPY_OF) if it is a copy. `attributes` are its SNS or SQS message attributes, binary ones in base64;
-    `publication` has their types, and all else that SNS and SQS say of it.
+    in words what happened, if its format or its subject tells and its data holds no text. `copy_of` names
+    its original (see COPY_OF) if it is a copy. `attributes` are its SNS or SQS message attributes, binary
+    ones in base64; `publication` has their types, and all else that SNS and SQS say of it.
     """
 
     source: str
@@ -105,11 +105,6 @@ class Message:
             return "(binary)"
         text = self.data if isinstance(self.data, str) else _text_member(self.data)
         return (to_json(self.data) if text is None else text)[:PREVIEW_LENGTH]
-
-    @property
-    def shown(self) -> str:
-        """What lists show of it: its title if it has one, else its preview."""
-        return (self.title or self.preview)[:PREVIEW_LENGTH]
 
     @property
     def color(self) -> str | None:
@@ -219,10 +214,10 @@ def message_from_body(
         published=taken_by_sns(document.get("Timestamp"), published),
     )
     publication = publication_in(document, publication)
-    has_words = message.title or _text_member(message.data)
-    return replace(
-        message, publication=publication, title=message.title if has_words else publication.subject
-    )
+    title = message.title
+    if publication.subject and not title and not _text_member(message.data):
+        title = f"{publication.subject} · {message.preview}"[:PREVIEW_LENGTH]
+    return replace(message, publication=publication, title=title)
 
 
 def read_stored(body: str, attributes: Mapping[str, str]) -> Message:

@@ -98,7 +98,7 @@ def test_a_notification_says_what_happened_to_what(name: str, type_: str, source
     found = read(name)
 
     assert (found.type, found.source, found.title) == (type_, source, title)
-    assert taken(SAMPLES[name].body).shown == title
+    assert taken(SAMPLES[name].body).title == title
 
 
 def test_an_alarm_that_comes_by_eventbridge_has_the_same_type_and_title() -> None:
@@ -108,7 +108,7 @@ def test_an_alarm_that_comes_by_eventbridge_has_the_same_type_and_title() -> Non
 
     message = taken(json.dumps(event))
 
-    assert (message.type, message.shown) == ("CloudWatch Alarm State Change", "Alarm: queue too deep")
+    assert (message.type, message.title) == ("CloudWatch Alarm State Change", "Alarm: queue too deep")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,10 @@ def test_a_document_with_anything_in_the_place_of_a_member_becomes_a_message(sam
     for variant in variants(document):
         message = taken(json.dumps(variant))
 
-        assert all(isinstance(one, str) for one in (message.source, message.id, message.type, message.shown))
+        assert all(
+            isinstance(one, str)
+            for one in (message.source, message.id, message.type, message.title or message.preview)
+        )
         assert message.source
         assert message.id
         assert index_terms(message, {}, "queue")
@@ -194,7 +197,7 @@ def test_the_title_of_an_event_reads_only_its_beginning() -> None:
     event = json.loads(SAMPLES["EventBridge event"].body)
     event["detail"] = {"a": [[[]] * 10] * MAX_VALUES_READ, "b": "too late"}
 
-    assert taken(json.dumps(event)).shown == "Order Placed"
+    assert taken(json.dumps(event)).title == "Order Placed"
 
 
 @pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
@@ -207,5 +210,5 @@ def test_a_sample_is_the_same_message_in_the_envelope_of_sns(sample: Sample) -> 
     )
     unwrapped = taken(notification(plain, NOW))
 
-    assert (unwrapped.type, unwrapped.shown, unwrapped.data) == (raw.type, raw.shown, raw.data)
+    assert (unwrapped.type, unwrapped.title, unwrapped.data) == (raw.type, raw.title, raw.data)
     assert (unwrapped.body, unwrapped.attributes) == (raw.body, raw.attributes)

@@ -34,6 +34,10 @@ def taken(body: str, attributes: Mapping[str, str] = NO_ATTRIBUTES) -> Message:
     )
 
 
+def shown(message: Message) -> str:
+    return message.title or message.preview
+
+
 def test_a_new_message_is_a_cloudevent_with_a_time_in_microseconds() -> None:
     message = new_message("/producer/host", GREETING, {"text": "Hello world"})
 
@@ -347,7 +351,7 @@ def test_a_batch_of_cloudevents_stays_one_message_that_says_how_many() -> None:
     message = taken(json.dumps(events))
 
     assert (message.type, message.source, message.id) == (BATCH, "/s", "sqs-id")
-    assert message.shown == "3 CloudEvents: a, b"
+    assert shown(message) == "3 CloudEvents: a, b"
     assert message.data == events
 
 
@@ -371,7 +375,7 @@ def test_data_in_base64_is_bytes_unless_it_is_text(
 ) -> None:
     message = taken(event(data_base64=base64.b64encode(content).decode(), datacontenttype=content_type))
 
-    assert (message.data, message.shown) == (data, preview)
+    assert (message.data, shown(message)) == (data, preview)
 
 
 @pytest.mark.parametrize("wrong", ["not base64", "QQ", 5, None, ["QQ=="]])
@@ -380,14 +384,17 @@ def test_data_that_is_no_base64_stays_as_it_is(wrong: object) -> None:
 
 
 def test_the_subject_of_a_cloudevent_is_its_title_unless_its_data_holds_a_text() -> None:
-    assert taken(event(subject="orders/A-1", data={"order": 1})).shown == "orders/A-1"
-    assert taken(event(subject="orders/A-1", data={"text": "two lamps"})).shown == "two lamps"
+    assert shown(taken(event(subject="orders/A-1", data={"order": 1}))) == "orders/A-1"
+    assert shown(taken(event(subject="orders/A-1", data={"text": "two lamps"}))) == "two lamps"
 
 
-def test_the_subject_of_a_notification_is_the_title_of_what_has_no_other() -> None:
-    assert taken(enveloped('{"a": 1}', Subject="AWS Budgets: shop")).shown == "AWS Budgets: shop"
-    assert taken(enveloped(event(data={"text": "hi"}), Subject="A")).shown == "hi"
-    assert taken(enveloped(event(subject="B", data={}), Subject="A")).shown == "B"
+def test_the_subject_of_a_notification_begins_the_title_of_what_has_no_other() -> None:
+    assert shown(taken(enveloped('{"a": 1}', Subject="AWS Budgets: shop"))) == 'AWS Budgets: shop · {"a":1}'
+    assert (
+        shown(taken(enveloped("Over 80 %", Subject="AWS Budgets: shop"))) == "AWS Budgets: shop · Over 80 %"
+    )
+    assert shown(taken(enveloped(event(data={"text": "hi"}), Subject="A"))) == "hi"
+    assert shown(taken(enveloped(event(subject="B", data={}), Subject="A"))) == "B"
 
 
 def test_the_content_tells_messages_of_the_same_identity_apart() -> None:

@@ -121,8 +121,11 @@ const panes = (message) =>
     </div>
     ${picked ? valueActions(picked) : nothing}`;
 
+const isTitle = (subject, preview) => subject && preview.startsWith(`${subject} · `);
+
 // In words: of JSON without any, what it is made of.
-function titleOf({ preview, body }) {
+function titleOf({ preview, subject, body }) {
+  if (isTitle(subject, preview)) return subject;
   if (!/^[{[]/.test(preview)) return preview || "(empty)";
   const data = dataOf(parse(body.slice(0, MAX_PARSED), body.length > MAX_PARSED));
   if (!data?.children) return preview;
@@ -136,7 +139,7 @@ const wayOf = ({ topic, queue, subject, preview }) =>
   html`<span class="way">
       ${topic ? html`${searchButton("topic", topic)} → ` : nothing}${searchButton("queue", queue)}
     </span>
-    ${subject && subject !== preview ? searchButton("subject", subject) : nothing}`;
+    ${subject && !isTitle(subject, preview) ? searchButton("subject", subject) : nothing}`;
 
 // What became of it, which leads to its dead letter if it is one.
 function statusOf({ status, tries, outcomes }) {
