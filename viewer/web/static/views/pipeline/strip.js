@@ -52,8 +52,7 @@ function draw({ services, topic, queue, dead_letter_queue: dead, store, taps }, 
     service("consumer"),
     stage("stored", number(store.total), "up"),
     service("viewer"),
-    ...(dead ? [deadStage(dead, deadTotal)] : []),
-    ...(topic ? taps.map(watchedStage) : []),
+    ...[...(dead ? [deadStage(dead, deadTotal)] : []), ...(topic ? taps.map(watchedStage) : [])].map(aside),
   );
   drawBroken();
 }
@@ -114,6 +113,12 @@ function stage(name, text, state, { reason = "", tab = "" } = {}) {
     label,
     ...(text ? [element("span", {}, text)] : []),
   );
+}
+
+// What no arrow leads to.
+function aside(shown) {
+  shown.classList.add("aside");
+  return shown;
 }
 
 // A line of values from zero to the largest.
