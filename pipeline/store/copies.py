@@ -19,6 +19,7 @@ from pipeline.store.connection import Database
 # By how much the clocks of the database and of AWS may differ, and how long publishing may take.
 MAX_APART: LiteralString = "interval '5 minutes'"
 KEPT: LiteralString = "interval '1 day'"
+MAX_KEPT: LiteralString = "10000"
 
 # True of `copies k` that the message or the failure `m` may be.
 IS_COPY: LiteralString = f"""
@@ -71,9 +72,12 @@ class Copies:
             connection.execute("DELETE FROM copies WHERE id = %s", [copy])
 
     def prune(self) -> None:
-        """Remove the records of copies that nothing can be any more."""
+        """Remove the records of copies that nothing can be any more, and all but the newest MAX_KEPT."""
         with self._database.connection() as connection:
-            connection.execute(f"DELETE FROM copies WHERE sent_at < now() - {KEPT}")
+            connection.execute(
+                f"""DELETE FROM copies WHERE sent_at < now() - {KEPT}
+                                          OR id <= (SELECT max(id) FROM copies) - {MAX_KEPT}"""
+            )
 
 
 def claim(connection: psycopg.Connection[TupleRow], seq: int) -> None:

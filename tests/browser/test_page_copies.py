@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from pipeline.envelope import Publication
 from pipeline.message import Delivery
 from tests.support.browser import open_page
+from tests.support.dead_letters import fail
 from tests.support.emulators import Names
 from tests.support.examples import arrival, raw_arrival
 from tests.support.services import Service, Viewed
@@ -127,3 +128,19 @@ def test_the_subject_of_a_copy_can_be_seen_and_changed(page: Page, viewed_on: Vi
     expect(page.get_by_label("Subject")).to_be_hidden()
     page.get_by_label("Publish this text exactly").check()
     expect(page.get_by_label("Subject")).to_be_visible()
+
+
+def test_a_dead_letter_shows_how_it_was_published_and_is_edited_with_all_of_it(
+    page: Page, viewed_on: Viewed, ministack: Names
+) -> None:
+    dead = typed(raw_arrival(BODY, attributes=ATTRIBUTES), subject="An order", topic=ministack.topic)
+    fail(viewed_on.store, dead)
+    page.goto(f"{viewed_on.url}/?tab=dead&letter={dead.message_id}")
+
+    expect(page.get_by_role("row", name="topic")).to_contain_text(ministack.topic)
+    expect(page.get_by_role("row", name="priority")).to_contain_text("Number")
+    page.get_by_role("button", name="Edit and resend").click()
+    expect(page.get_by_label("Subject")).to_have_value("An order")
+    page.get_by_role("button", name="Publish").click()
+
+    assert received(ministack) == EXACT

@@ -15,11 +15,15 @@ export function attributesPane(message) {
   const searchName = (name) => (SEARCHED.includes(name) ? name : null);
   return html`<h3>Message</h3>
     ${table([...names.map((name) => [name, message[name]]), ...extensions(message)], searchName)}
-    <h3>SNS and SQS</h3>
-    ${table(known({ ...publication(message), ...delivery(message) }), (name) => (PUBLISHED.includes(name) ? name : null))}
+    ${publicationTables(message, delivery(message))}`;
+}
+
+// What SNS and SQS say of a message or a dead letter, with what is known `beside` that, and its attributes.
+export const publicationTables = (message, beside = {}) =>
+  html`<h3>SNS and SQS</h3>
+    ${table(known({ ...publication(message), ...beside }), (name) => (PUBLISHED.includes(name) ? name : null))}
     <h3>Message attributes</h3>
     ${attributesTable(message)}`;
-}
 
 const known = (values) => Object.entries(values).filter(([, value]) => value !== undefined && value !== null);
 

@@ -5,6 +5,7 @@ import { localTime } from "../../core/clock.js";
 import { visible } from "../../core/format.js";
 import { edit } from "../../core/resend.js";
 import { html, nothing } from "../../core/view.js";
+import { publicationTables } from "../../panes/attributes.js";
 import { copyLinks } from "../../panes/copy_links.js";
 import { tracebackBlock } from "./traceback.js";
 
@@ -54,6 +55,7 @@ const inside = (letter, whole, problem, remove) =>
 const wholeLetter = (letter, remove) =>
   html`<p class="links">${copyLinks(letter)}</p>
     <pre class="whole"><bdi>${visible(letter.body.slice(0, MAX_SHOWN))}</bdi></pre>
+    ${publicationTables(letter, { "SQS message id": letter.message_id })}
     ${
       canWrite
         ? html`<p class="actions">
