@@ -76,7 +76,8 @@ def test_the_whole_page_is_sent_in_sixty_kilobytes(page: Page, viewed: Viewed) -
     preloaded = set(re.findall(r'/static/([^"]+\.(?:js|css))"', requests.get(viewed.url, timeout=10).text))
     assert preloaded <= set(first) | {"early_theme.js"}
     assert all(
-        path.startswith(("/", "icon", "views/", "core/", "vendor/")) for path in set(first) - preloaded
+        path.startswith(("/", "icon", "views/", "panes/", "live/", "core/", "vendor/"))
+        for path in set(first) - preloaded
     )
     assert sum(size for path, size in first.items() if path in preloaded | {"/"}) <= 60_000
 

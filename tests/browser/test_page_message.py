@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from dataclasses import replace
+from datetime import UTC, datetime
 from unittest.mock import Mock
 
 import pytest
@@ -62,6 +63,15 @@ def test_the_status_leads_to_the_dead_letter(page: Page, viewed: Viewed) -> None
     expect(page.get_by_role("heading", name="Dead letters")).to_be_visible()
     expect(page.locator(".card details[open]")).to_contain_text("poison")
     expect(page.locator(".card details[open]")).to_be_in_viewport()
+
+
+def test_a_dead_letter_says_which_time_its_event_states(page: Page, viewed: Viewed) -> None:
+    fail(viewed.store, arrival("replayed", event_time=datetime(2017, 4, 5, 17, 31, tzinfo=UTC)))
+    page.goto(f"{viewed.url}/?tab=dead")
+
+    page.locator(".card summary").click()
+
+    expect(page.locator(".card")).to_contain_text("The event states the time 2017-04-05T17:31:00.000000Z.")
 
 
 def test_a_failed_message_says_so(page: Page, viewed: Viewed) -> None:

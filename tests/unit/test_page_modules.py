@@ -24,6 +24,8 @@ VENDOR_IMPORT = re.compile(r"""\bfrom\s*["'](\.[^"'\n]+)["']""")
 
 # Loaded a moment after the page.
 LATER = {
+    "core/resend.js",
+    "live/notifications.js",
     "panes/diff.js",
     "views/dead_letters/view.js",
     "views/help.js",

@@ -132,6 +132,7 @@ DEAD_LETTER: Json = {
 DEAD_LETTERS: Json = {"dead_letters": [DEAD_LETTER]}
 DEAD_LETTER_DETAIL: Json = {
     **DEAD_LETTER,
+    "event_time": "2026-01-31T12:00:00.000000Z",
     **PUBLICATION,
     "topic": "broadcasts",
     "subject": "An order",

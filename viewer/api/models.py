@@ -313,6 +313,7 @@ class DeadLetter:
 class DeadLetterDetail(DeadLetter):
     """A whole dead letter."""
 
+    event_time: Annotated[datetime | None, Field(description="the time that it states itself")]
     body: Annotated[str, Field(description="as it was published")]
     attributes: dict[str, str]
     attribute_types: Annotated[dict[str, str] | None, Field(description=TYPES)]

@@ -140,7 +140,8 @@ class Views:
         """Return a whole dead letter."""
         body, attributes = self._masked(letter)
         shown = replace(self._letter(letter), body=body, attributes=attributes, **self._publication(letter))
-        return _view(DeadLetterDetail, shown, copy_of=links.copy_of, copies=links.copies)
+        stated = read_stored(body, attributes).event_time
+        return _view(DeadLetterDetail, shown, event_time=stated, copy_of=links.copy_of, copies=links.copies)
 
     def waiting(self, message: Waiting) -> WaitingMessage:
         """Return a message in the queue; the end of a long body is cut off."""

@@ -8,14 +8,12 @@ import { switchZone } from "./core/clock.js";
 import { deleteFound, deleteMessage, onDeleted } from "./core/deleting.js";
 import { opensElsewhere } from "./core/dom.js";
 import { listen } from "./core/keys.js";
-import { edit, resend } from "./core/resend.js";
 import { go, onChange, state } from "./core/state.js";
 import { startTabs } from "./core/tabs.js";
 import { switchTheme } from "./core/theme.js";
 import { toast } from "./core/toast.js";
 import { countNew, startCounting } from "./core/unread.js";
 import { follow } from "./live/follow.js";
-import { askPermission, watch } from "./live/notifications.js";
 import { recallColumns } from "./core/columns.js";
 import { startColumns } from "./views/messages/columns.js";
 import { loadDiff } from "./views/messages/compare.js";
@@ -189,6 +187,9 @@ function togglePause() {
 
 // Loaded a moment after the page.
 const loadHelp = () => import("./views/help.js");
+const loadNotifications = () => import("./live/notifications.js");
+const loadResend = () => import("./core/resend.js");
+
 const showHelp = orToast(async () => (await loadHelp()).openHelp(byId("help")));
 
 onClick("pause", togglePause);
@@ -244,14 +245,17 @@ onClick("news", showPaused); // it ends a pause
 startOlder();
 startStatuses();
 startDetail({
-  edit,
+  edit: orToast(async (message) => (await loadResend()).edit(message)),
   resend: orToast(async (message, identity) => {
-    await resend(message, identity);
+    await (await loadResend()).resend(message, identity);
     toNewest();
   }),
 });
 startSearchForm();
-startSavedSearches({ askPermission, watch: () => watch(notifyingSearches) });
+startSavedSearches({
+  askPermission: async () => (await loadNotifications()).askPermission(),
+  watch: orToast(async () => (await loadNotifications()).watch(notifyingSearches)),
+});
 startCounting();
 startPipelineStrip((outage) => {
   away = outage?.what;
@@ -263,7 +267,7 @@ const loadTabs = {
   metrics: () => import("./views/metrics/view.js"),
   ...(canWrite ? { publish: () => import("./views/publish.js") } : {}),
 };
-startTabs(loadTabs, [loadHelp, loadDiff]);
+startTabs(loadTabs, [loadHelp, loadDiff, loadNotifications, loadResend]);
 // An older page is what readers without scripts go to.
 if (new URLSearchParams(location.search).has("before")) search();
 else if (searchProblem()) refuse(searchProblem());

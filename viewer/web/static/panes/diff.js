@@ -6,7 +6,7 @@ import { visible } from "../core/format.js";
 import { guard, html, nothing } from "../core/view.js";
 import { link } from "./copy_links.js";
 
-const FACTS = ["type", "source", "id", "topic", "queue", "subject"];
+const FACTS = ["type", "source", "id", "topic", "queue", "subject", "group_id"];
 const MAX_SHOWN = 2000; // characters of a value
 const MAX_BEFORE = 200; // of a long one, before what differs
 
@@ -30,16 +30,17 @@ export function diffPane(older, newer) {
 const heading = (sign, { seq, time }) =>
   html`<span class="side">${sign} ${link({ m: seq }, `message ${seq}`)}, ${localTime(time)}</span>`;
 
-const textOf = (value) => (typeof value === "object" ? JSON.stringify(value) : value);
-
-function attributesOf(older, newer) {
-  const names = new Set([...Object.keys(older.attributes), ...Object.keys(newer.attributes)]);
-  return [...names].map((name) => [
-    `attr.${name}`,
-    textOf(older.attributes[name]),
-    textOf(newer.attributes[name]),
+const rows = (label, old, now) =>
+  [...new Set([...Object.keys(old), ...Object.keys(now)])].map((name) => [
+    label + name,
+    old[name],
+    now[name],
   ]);
-}
+
+const attributesOf = (older, newer) => [
+  ...rows("attr.", older.attributes, newer.attributes),
+  ...rows("type of attr.", older.attribute_types ?? {}, newer.attribute_types ?? {}),
+];
 
 function body({ paths, lines, cut }) {
   const none = html`<p class="note">Only spaces, or the order of members, differ.</p>`;

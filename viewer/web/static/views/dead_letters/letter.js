@@ -53,7 +53,8 @@ const inside = (letter, whole, problem, remove) =>
     ${problem ? html`<p class="problem">${problem}</p>` : nothing} ${whole ? wholeLetter(whole, remove) : nothing}`;
 
 const wholeLetter = (letter, remove) =>
-  html`<p class="links">${copyLinks(letter)}</p>
+  html`${letter.event_time ? html`<p class="note">The event states the time ${letter.event_time}.</p>` : nothing}
+    <p class="links">${copyLinks(letter)}</p>
     <pre class="whole"><bdi>${visible(letter.body.slice(0, MAX_SHOWN))}</bdi></pre>
     ${publicationTables(letter, { "SQS message id": letter.message_id })}
     ${
