@@ -327,9 +327,9 @@ def test_the_topology_of_many_topics_is_answered_at_once(open_viewer: OpenViewer
             subscribe(topic, create_queue(f"queue-{number}-{which}"), FilterPolicy={"n": [which]})
     viewer = open_viewer(store, topology=open_keeper())
 
-    began = time.monotonic()
+    began = time.thread_time()  # of this thread, however busy the machine is
     answer = viewer.get("/api/topology").json
-    seconds = time.monotonic() - began
+    seconds = time.thread_time() - began
 
     assert answer is not None
     assert sum(len(topic["subscriptions"]) for topic in answer["topics"]) == 300

@@ -10,6 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from local.emulators import aws_environment
 from pipeline.aws import sns_client, sqs_client
+from pipeline.endpoint import describe_subscription
 from tests.support.endpoints import (
     client,
     create_queue,
@@ -20,9 +21,9 @@ from tests.support.endpoints import (
     use_account_of_its_own,
 )
 from tests.support.ports import closed_port
-from viewer.aws.filter_policy import PolicyError
+from viewer.aws.filter_policy import FilterPolicy, PolicyError, parse_policy
 from viewer.aws.topology import Topic, Topology
-from viewer.aws.topology_keeper import MAX_SLOWDOWN, TopologyKeeper
+from viewer.aws.topology_keeper import AT_ONCE, MAX_SLOWDOWN, TopologyKeeper
 
 EVERY_CHARACTER = f"{string.ascii_letters}{string.digits}-_"
 
@@ -192,6 +193,49 @@ def test_a_filter_policy_that_is_no_json_is_kept_with_its_reason() -> None:
     assert isinstance(read_.policy, PolicyError)
     assert str(read_.policy) == "the policy is not JSON"
     assert read_.details.filter_policy == "no JSON"
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_a_policy_is_parsed_only_when_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+
+    def parse(*policy: Any) -> FilterPolicy:
+        parsed.append(policy)
+        return parse_policy(*policy)
+
+    monkeypatch.setattr("viewer.aws.topology_keeper.parse_policy", parse)
+    topic = create_topic("orders")
+    for number, policy in enumerate(('{"a": ["x"]}', "{" * 10_000)):
+        subscribe(topic, create_queue(f"queue-{number}"), FilterPolicy=policy)
+    keeper = open_keeper(clock := Clock())
+
+    for _ in range(3):
+        keeper.turn()
+        clock.now += 10
+
+    assert len(parsed) == 2
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_few_attributes_are_read_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    many(20, 1)
+    running, most = 0, 0
+
+    def slow(*arguments: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            return describe_subscription(*arguments)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr("viewer.aws.topology_keeper.describe_subscription", slow)
+
+    topology = read()
+
+    assert all(one.read for topic in topology.topics for one in topic.subscriptions)
+    assert most <= AT_ONCE
 
 
 # ---- what is refused

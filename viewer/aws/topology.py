@@ -28,11 +28,13 @@ class Gap:
 class ReadSubscription:
     """The attributes of a subscription; `policy` is None without a filter policy.
 
-    The policy is the error of one that cannot be evaluated.
+    The policy is the error of one that cannot be evaluated; then `details` hold only its beginning.
+    `fingerprint` tells whether anything changed.
     """
 
     details: SubscriptionDetails
     policy: FilterPolicy | PolicyError | None
+    fingerprint: int
     read_at: datetime
 
 

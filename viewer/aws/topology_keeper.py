@@ -51,6 +51,8 @@ MAX_POLICY_CHARACTERS = 16 * 1024 * 1024
 MAX_MALFORMED_CHARACTERS = 2_000  # of a policy that cannot be evaluated
 # Of what is new; the rest follows in the next turns.
 MAX_NEW = 1_000
+# Requests for attributes. Each answer may have 256 KiB, and whoever looks at the page waits meanwhile.
+AT_ONCE = 4
 # In a row, before nothing more is asked in this turn.
 MAX_REFUSALS = 3
 MAX_SLOWDOWN = 8
@@ -216,43 +218,48 @@ class TopologyKeeper:
 
     def _ask(
         self, action: str, arns: Sequence[str], read: Callable[[str], Item], turns: Turns[str]
-    ) -> list[tuple[str, Item]]:
-        """Return what is read of each that the endpoint tells. Raises Unreachable."""
-        answers: list[tuple[str, Item]] = []
+    ) -> Iterator[tuple[str, Item]]:
+        """Yield what is read of each that the endpoint tells. Raises Unreachable."""
         refusals, lost = 0, ""
 
-        def ask(arn: str) -> None:
+        def ask(arn: str) -> tuple[str, Item] | None:
             nonlocal refusals, lost
-            if refusals >= MAX_REFUSALS or lost or self._stop.is_set():
-                return
             try:
-                answers.append((arn, read(arn)))
+                answer = arn, read(arn)
                 refusals = 0
             except ClientError as error:
                 refusals += 1
                 self._note(action, error)
                 if not _is_throttling(error):
                     turns.note(arn, changed=False)
+                return None
             except AWS_ERRORS as error:
                 lost = explain(error)
+                return None
+            return answer
 
-        in_parallel(ask, arns)
-        if lost:
-            raise Unreachable(lost)
-        return answers
+        for begin in range(0, len(arns), AT_ONCE):
+            yield from filter(None, in_parallel(ask, arns[begin : begin + AT_ONCE]))
+            if lost:
+                raise Unreachable(lost)
+            if refusals >= MAX_REFUSALS or self._stop.is_set():
+                return
 
     def _keep_subscription(self, arn: str, details: SubscriptionDetails | None) -> bool:
         """Keep what was read; return whether it changed."""
         known = self._subscriptions.pop(arn, None)
         if details is None:
             return known is not None
-        kept = replace(details, attributes={})
-        is_changed = known is None or known.details != kept
-        policy = self._parse(kept) if known is None or is_changed else known.policy
+        kept, now = replace(details, attributes={}), datetime.now(UTC)
+        fingerprint = hash(repr(kept))
+        if known and known.fingerprint == fingerprint:
+            self._subscriptions[arn] = replace(known, read_at=now)
+            return False
+        policy = self._parse(kept)
         if isinstance(policy, PolicyError) and kept.filter_policy:
             kept = replace(kept, filter_policy=kept.filter_policy[:MAX_MALFORMED_CHARACTERS])
-        self._subscriptions[arn] = ReadSubscription(kept, policy, datetime.now(UTC))
-        return is_changed
+        self._subscriptions[arn] = ReadSubscription(kept, policy, fingerprint, now)
+        return True
 
     def _parse(self, details: SubscriptionDetails) -> FilterPolicy | PolicyError | None:
         text = details.filter_policy
