@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # How often topics are listed, and how often subscriptions too. What vanished is made again within 15 seconds
 # on an emulator; AWS charges for requests, and limits them.
 TURN_SECONDS, WHOLE_TURN_SECONDS = 6.0, 12.0
-AWS_TURN_SECONDS = 30.0
+AWS_TURN_SECONDS, AWS_WHOLE_TURN_SECONDS = 30.0, 60.0
 # After an outage, or after AWS throttled something; and the least time between two turns.
 RETRY_SECONDS = 3.0
 # Until something that was refused is tried again; doubled every time.
@@ -222,7 +222,7 @@ class Tap:
         self._subscribe([arn for arn in wanted if arn not in self._tapped], queue)
         self._unsubscribe(listed or [], queue, {topic.arn for topic in topics}.difference(wanted))
         self._known = set(watched)
-        self._whole_turn_at = self._clock() + (AWS_TURN_SECONDS if self._is_aws else WHOLE_TURN_SECONDS)
+        self._whole_turn_at = self._clock() + (AWS_WHOLE_TURN_SECONDS if self._is_aws else WHOLE_TURN_SECONDS)
 
     def _keep_queue(self, problems: Problems) -> Arn:
         try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TAG, TAG_VALUE = "fanout", "tap"
 RETENTION_SECONDS = 14 * 86_400  # the longest that SQS keeps a message
 # Pollers notice at once when the queue is gone; this is for a policy that somebody changed.
-CHECK_SECONDS = 60.0
+CHECK_SECONDS = 300.0
 USABLE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)

@@ -5,6 +5,7 @@ Emulators refuse nothing, so refusals are put in the way of requests to a real o
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from types import SimpleNamespace
@@ -32,8 +33,10 @@ from tests.support.tapping import (
     subscribe,
     tapped,
 )
+from viewer.aws.topology_keeper import TopologyKeeper
 
-POLICY = json.loads((ROOT / "docs" / "watch-iam-policy.json").read_text())
+POLICY: dict[str, Any] = json.loads((ROOT / "docs" / "watch-iam-policy.json").read_text())
+STATEMENTS = {statement["Sid"]: statement for statement in POLICY["Statement"]}
 Call = tuple[str, str, dict[str, Any]]
 
 
@@ -197,7 +200,23 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
     return calls
 
 
-# Calls of one action that have another name, and what a parameter of a call needs beside it.
+def allowed(*statements: str) -> set[str]:
+    """Return the actions of these statements of the policy."""
+    given = [STATEMENTS[name]["Action"] for name in statements]
+    return {action for one in given for action in ([one] if isinstance(one, str) else one)}
+
+
+def test_the_least_policy_allows_what_the_page_asks(recorded: list[Call]) -> None:
+    subscribe(create_topic("orders"), create_queue("theirs"))
+    recorded.clear()
+
+    TopologyKeeper(sns_client(5), sqs_client(5), threading.Event()).turn()
+
+    made = {f"{service}:{operation}" for service, operation, _ in recorded}
+    assert made == allowed("SeeTopicsAndSubscriptions", "SeeQueuesOnThePage")
+
+
+# Actions whose calls have another name.
 ACTIONS = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
@@ -234,15 +253,9 @@ def test_the_least_policy_allows_the_calls_that_are_made_and_no_others(recorded:
     made = {f"{service}:{operation}" for service, operation, _ in recorded if operation != "Publish"}
     made |= {f"sqs:{event.rpartition('.')[2]}" for event in fast}
     needed = {ACTIONS.get(call, call) for call in made} | {"sqs:TagQueue"}  # CreateQueue with tags
-    statements = {statement["Sid"]: statement for statement in POLICY["Statement"]}
-    allowed = [
-        action
-        for statement in statements.values()
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    ]
-    assert sorted(allowed) == sorted(needed)
+    assert allowed(*STATEMENTS.keys() - {"SeeQueuesOnThePage"}) == needed
     # Only the tap may be subscribed, and no other queue is touched.
-    condition = statements["SubscribeTheTapAndNothingElse"]["Condition"]
+    condition = STATEMENTS["SubscribeTheTapAndNothingElse"]["Condition"]
     for _, operation, parameters in recorded:
         if operation == "Subscribe":
             assert parameters["Protocol"] == condition["StringEquals"]["sns:Protocol"]
@@ -252,6 +265,6 @@ def test_the_least_policy_allows_the_calls_that_are_made_and_no_others(recorded:
 
 
 def test_the_least_policy_allows_the_names_that_taps_have() -> None:
-    pattern = POLICY["Statement"][-1]["Resource"].rpartition(":")[2]
+    pattern = STATEMENTS["KeepAndReadTheTap"]["Resource"].rpartition(":")[2]
     assert fnmatchcase(own_tap_name(), pattern)
     assert fnmatchcase(ConsumerSettings.model_fields["tap_name"].default, pattern)
