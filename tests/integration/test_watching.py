@@ -162,3 +162,23 @@ def test_a_pattern_that_matches_nothing_is_said_once_in_the_log_and_on_the_page(
     create_topic("refunds-eu")
     wait_for(lambda: problems() == [[]])
     assert consumer.log().count("no topic matches") == 2  # and that it is resolved
+
+
+@pytest.mark.parametrize("emulator", ["localstack"])
+def test_kills_lose_no_message_and_store_none_twice(
+    account: dict[str, str], start: StartService, store: Store
+) -> None:
+    topics = [create_topic(name) for name in ("orders", "payments", "refunds.fifo")]
+    environment = {**account, "DATABASE_URL": store.url, "WATCH": "*", "WATCH_ONLY": "1"}
+    environment["VISIBILITY_TIMEOUT_SECONDS"] = "2"
+    consumer = start("consumer", environment, wait=False)
+    wait_for(lambda: len(tapped()) == 3)
+
+    for number in range(120):
+        publish_to(topics[number % 3], f"message {number}")
+        if number % 30 == 15:
+            consumer.process.kill()
+            consumer = start("consumer", environment, wait=False)
+
+    wait_for(lambda: len(stored_by_queue(store)) == 120, seconds=60)
+    assert stored_by_queue(store) == {(TAP, f"message {number}"): 1 for number in range(120)}
