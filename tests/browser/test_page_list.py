@@ -41,6 +41,17 @@ def test_type_source_and_a_readable_preview_are_visible_at_every_width(
     assert page.evaluate("document.documentElement.scrollWidth") == window
 
 
+@pytest.mark.parametrize("window", [360, 1440])
+def test_columns_of_ones_own_leave_room_for_the_message(page: Page, viewed: Viewed, window: int) -> None:
+    viewed.store.add([arrival({"a": 1, "b": 2, "c": 3})])
+    page.set_viewport_size({"width": window, "height": 800})
+    page.goto(f"{viewed.url}/?cols=data.a,data.b,data.c,attr.tenant")
+
+    expect(page.locator("tr.message .field").first).to_have_text("1")
+    assert width(page, "tr.message .text .ellipsis") > 120
+    assert page.evaluate("document.documentElement.scrollWidth") == window
+
+
 def test_status_and_text_never_overlap(page: Page, viewed: Viewed) -> None:
     viewed.store.add([arrival({"sequence": 123456, "text": "x" * 300}, receive_count=3)])
     for window in (740, 760, 900, 1000, 1100):

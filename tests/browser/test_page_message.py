@@ -155,6 +155,18 @@ def test_the_closing_quote_of_a_value_stays_behind_it(page: Page, viewed: Viewed
     assert ends[0] < ends[1]
 
 
+def test_no_time_is_cut_off_on_a_phone(page: Page, viewed: Viewed) -> None:
+    viewed.store.add([arrival("hello")])
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{viewed.url}/?m={viewed.store.newest()}&pane=timeline")
+    expect(page.locator(".steps time").first).to_be_visible()
+
+    ends = page.locator(".steps time").evaluate_all(
+        "(times) => times.map((time) => time.getBoundingClientRect().right)"
+    )
+    assert max(ends) <= 360
+
+
 def test_attributes_of_sqs_are_shown(page: Page, viewed: Viewed) -> None:
     order = arrival("hello", receive_count=3)
     viewed.store.add([order])

@@ -10,6 +10,11 @@ import { html, render } from "../../core/view.js";
 const DELAY_MS = 250;
 const MAX_AT_ONCE = 200;
 
+// In rem: with columns of one's own the others keep their width, and the list is scrolled sideways.
+const OTHER_COLUMNS = 46;
+const OWN_COLUMN = 8;
+
+const table = document.getElementById("messages");
 const headings = document.querySelector("#messages thead tr");
 const rows = document.getElementById("rows");
 const firstOptional = () => headings.querySelector(".type");
@@ -60,6 +65,8 @@ const heading = (name) =>
 function draw() {
   for (const old of headings.querySelectorAll(".field")) old.remove();
   firstOptional().before(...columns().map(heading));
+  const own = columns().length;
+  table.style.minWidth = own ? `${OTHER_COLUMNS + own * OWN_COLUMN}rem` : "";
   for (const row of rows.querySelectorAll(".message")) {
     for (const old of row.querySelectorAll(".field")) old.remove();
     delete row.dataset.filled;
