@@ -87,7 +87,7 @@ class WatchedEndpoint(System):
   publishes costs a few requests to SQS (docs/watch.md)."""
 
     def _topics(self) -> str:
-        names = [topic.name for topic in self._watched]
+        names = sorted(topic.name for topic in self._watched)
         if not names:
             return f"none matches {self._settings.watch} yet; new ones are watched as they appear"
         more = f" and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else ""
