@@ -1,8 +1,9 @@
-# One image per service: `make images`, or docker build --target producer (consumer, viewer) .
+# One image per service, and `fanout`, which watches an endpoint by itself: `make images`, or
+# docker build --target producer (consumer, viewer, fanout) .
 # It uses no BuildKit syntax, so that the legacy builder and podman can build it too.
 ARG BASE=python:3.13-slim
 
-# Common to the three images. Rebuilt only when the base image or requirements/services.txt changes.
+# Common to all images. Rebuilt only when the base image or requirements/services.txt changes.
 FROM ${BASE} AS common
 # curl is for `kubectl exec POD -- curl http://0.0.0.0:5000/health` and the health checks of compose.yaml.
 RUN apt-get update \
@@ -65,6 +66,32 @@ ARG VERSION=unknown
 ARG REVISION=unknown
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="Fanout viewer" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
+
+# What `make watch` starts, in one container: PostgreSQL, the consumer on the tap, and the viewer.
+FROM common AS fanout
+COPY requirements/watch.txt ./requirements-watch.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+    --require-hashes --only-binary :all: --requirement requirements-watch.txt
+COPY pipeline/ pipeline/
+COPY consumer/ consumer/
+COPY viewer/ viewer/
+COPY local/ local/
+COPY postgres-init/ postgres-init/
+# A volume that is made for it takes over the owner of /data.
+RUN python -m compileall -q pipeline consumer viewer local \
+ && install --directory --owner=10001 --group=10001 --mode=700 /data
+ENV RUN_FOLDER=/data VIEWER_HOST=0.0.0.0
+VOLUME /data
+USER 10001:10001
+CMD ["python", "-m", "local.watch"]
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.title="Fanout" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \

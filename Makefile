@@ -6,6 +6,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 
 SERVICES := producer consumer viewer
+IMAGES := $(SERVICES) fanout
 # pyproject.toml is the only source of the version; image labels and manifests are written from it.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 DOCKER ?= docker
@@ -96,25 +97,25 @@ lock: $(VENV)/dev.txt ## lock the requirements of pyproject.toml (UPGRADE=1 to u
 # Python packages only: scan the images for what their base image brings.
 sbom: $(VENV)/sbom.txt ## list the Python packages of each image in sbom/ (CycloneDX)
 	@mkdir -p sbom
-	@for image in producer:services consumer:services viewer:viewer; do \
+	@for image in producer:services consumer:services viewer:viewer fanout:watch; do \
 	  PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements/$${image#*:}.txt --pyproject pyproject.toml \
 	    --output-reproducible --output-file sbom/$${image%:*}.cdx.json && echo "sbom/$${image%:*}.cdx.json" || exit 1; \
 	done
 
 localstack: $(LOCALSTACK_VENV)/done.txt ## install LocalStack 4.14.0 without Docker (uv downloads Python 3.13 if it is missing)
 
-images: ## build the images of the three services (BASE=python:3.13-slim-bookworm for another base image)
-	@for service in $(SERVICES); do \
-	  echo "$$service: $(IMAGE_TAGS)"; \
-	  $(DOCKER) build --quiet --target $$service $(if $(BASE),--build-arg BASE=$(BASE)) \
+images: ## build the images of the three services, and fanout (BASE=python:3.13-slim-bookworm for another base image)
+	@for image in $(IMAGES); do \
+	  echo "$$image: $(IMAGE_TAGS)"; \
+	  $(DOCKER) build --quiet --target $$image $(if $(BASE),--build-arg BASE=$(BASE)) \
 	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --build-arg SOURCE=$(SOURCE) \
-	    $(foreach tag,$(IMAGE_TAGS),--tag $$service:$(tag)) . || exit 1; \
+	    $(foreach tag,$(IMAGE_TAGS),--tag $$image:$(tag)) . || exit 1; \
 	done
 
-push: registry images ## push the images as REGISTRY/service:BRANCH-SHA (REGISTRY=registry.example.com/fanout)
-	@for service in $(SERVICES); do \
-	  $(DOCKER) tag $$service:$(TAG) $(REGISTRY)/$$service:$(TAG) \
-	  && $(DOCKER) push $(REGISTRY)/$$service:$(TAG) || exit 1; \
+push: registry images ## push the images as REGISTRY/image:BRANCH-SHA (REGISTRY=registry.example.com/fanout)
+	@for image in $(IMAGES); do \
+	  $(DOCKER) tag $$image:$(TAG) $(REGISTRY)/$$image:$(TAG) \
+	  && $(DOCKER) push $(REGISTRY)/$$image:$(TAG) || exit 1; \
 	done
 
 compose: images ## run the system with Docker Compose, and wait until it is ready

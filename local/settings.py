@@ -19,6 +19,7 @@ class LocalSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
     viewer_port: Port = Field(5000, description="port of the page")
+    viewer_host: str = Field("127.0.0.1", description="address that the page listens on")
     consumer_port: Port = Field(5002, description="port of the consumer's /health")
     tls_certfile: Path | None = Field(None, description="with `TLS_KEYFILE`: serve the page over HTTPS")
 

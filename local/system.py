@@ -1,4 +1,4 @@
-"""Services on loopback with what they depend on: started in order, watched, and stopped together.
+"""Services with what they depend on: started in order, watched, and stopped together.
 
 The services start after their dependencies and stop before them, so that each can finish the messages it
 holds.
@@ -43,7 +43,7 @@ class System(abc.ABC):
         `services` are their ports, in the order in which they start, the viewer first. `defaults` are
         variables for them, which the user's own environment overrides.
         """
-        self.page, self.ports = settings.page, settings.ports
+        self.page, self.ports, self.viewer_host = settings.page, settings.ports, settings.viewer_host
         self.run_folder, self.services, self.defaults = run_folder, services, defaults
 
     @abc.abstractmethod
@@ -121,7 +121,7 @@ def _start_services(system: System, environment: Environment, started: list[Proc
                     **os.environ,
                     **environment,
                     "PORT": str(port),
-                    "HOST": "127.0.0.1",
+                    "HOST": system.viewer_host if service == "viewer" else "127.0.0.1",
                     "PEERS": ",".join(peers),
                 },
                 on_line=_printer(service),

@@ -15,7 +15,8 @@ any() {
 }
 any services.txt
 any viewer.txt --constraint requirements/services.txt --group viewer
-any run.txt --constraint requirements/viewer.txt --group run
+any watch.txt --constraint requirements/viewer.txt --group watch
+any run.txt --constraint requirements/watch.txt --group run
 any dev.txt --constraint requirements/run.txt --group dev
 lock sbom.txt --universal --python-version 3.11 --constraint requirements/dev.txt --group sbom
 # For one Python version: no set of its dependencies satisfies several.

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.containers
 DOCKER = os.environ.get("DOCKER", "docker")
 COMPOSE = shlex.split(os.environ.get("COMPOSE", "docker compose"))
 SERVICES = ("producer", "consumer", "viewer")
+WATCHER = "fanout"
+HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true")
 SOURCE = "https://example.com/fanout"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -111,7 +113,7 @@ def alone(interfaces: Interfaces) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def tag() -> Iterator[str]:
-    """The three images, built by `make images` under a tag of this run."""
+    """The images, built by `make images` under a tag of this run."""
     tag = f"test-{uuid.uuid4().hex[:12]}"
     run(
         "make",
@@ -123,7 +125,7 @@ def tag() -> Iterator[str]:
         f"DOCKER={DOCKER}",
     )
     yield tag
-    docker("rmi", *(f"{service}:{tag}" for service in SERVICES))
+    docker("rmi", *(f"{image}:{tag}" for image in (*SERVICES, WATCHER)))
 
 
 @pytest.fixture(params=SERVICES)
@@ -131,16 +133,20 @@ def image(request: pytest.FixtureRequest, tag: str) -> str:
     return f"{request.param}:{tag}"
 
 
-def test_an_image_says_what_it_is_and_starts_its_service_as_a_numbered_user(image: str) -> None:
-    service = image.partition(":")[0]
-
-    config = json.loads(docker("image", "inspect", image))[0]["Config"]
+@pytest.mark.parametrize(
+    ("name", "module", "title"),
+    [*((service, service, f"Fanout {service}") for service in SERVICES), (WATCHER, "local.watch", "Fanout")],
+)
+def test_an_image_says_what_it_is_and_starts_its_service_as_a_numbered_user(
+    tag: str, name: str, module: str, title: str
+) -> None:
+    config = json.loads(docker("image", "inspect", f"{name}:{tag}"))[0]["Config"]
 
     assert config["User"] == "10001:10001"
-    assert [*(config["Entrypoint"] or []), *config["Cmd"]] == ["python", "-m", service]
+    assert [*(config["Entrypoint"] or []), *config["Cmd"]] == ["python", "-m", module]
     labels = {name.removeprefix("org.opencontainers.image."): v for name, v in config["Labels"].items()}
     assert labels == {
-        "title": f"Fanout {service}",
+        "title": title,
         "licenses": "MIT",
         "version": VERSION,
         "revision": REVISION,
@@ -163,7 +169,7 @@ def test_an_image_holds_what_its_service_needs_and_no_more(image: str) -> None:
 @pytest.fixture
 def lonely(image: str) -> Iterator[Container]:
     """A service hardened as in the manifests, without any network: neither AWS nor database are there."""
-    command = ["run", "--detach", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
+    command = ["run", "--detach", "--network", "none", *HARDENED]
     settings = {
         "AWS_ENDPOINT_URL": "http://localstack:4566",
         "AWS_REGION": "us-east-1",
@@ -173,7 +179,7 @@ def lonely(image: str) -> Iterator[Container]:
     }
     for name, value in settings.items():
         command += ["--env", f"{name}={value}"]
-    container = Container(docker(*command, "--security-opt", "no-new-privileges:true", image))
+    container = Container(docker(*command, image))
     yield container
     docker("rm", "--force", "--volumes", container.id)
 
@@ -432,6 +438,39 @@ def test_nothing_is_lost_and_all_carries_on_after_postgresql_was_lost(system: Sy
     for service in (consumer, viewer):
         service.wait_until_ready(HEALING_SECONDS - (time.monotonic() - back))
     assert system.started() == started
+
+
+@pytest.fixture
+def watcher(system: System, tag: str) -> Iterator[Container]:
+    """Fanout in one container, beside the LocalStack of others."""
+    network = ("--network", f"{system.project}_default")
+    aws = ("--env", "AWS_ENDPOINT_URL=http://localstack:4566")
+    container = Container(docker("run", "--detach", *network, *HARDENED, *aws, f"{WATCHER}:{tag}"))
+    yield container
+    docker("rm", "--force", "--volumes", container.id)
+
+
+def test_one_container_watches_every_topic_of_a_localstack_and_leaves_nothing_there(
+    system: System, watcher: Container
+) -> None:
+    def awslocal(*arguments: str) -> str:
+        return system.container("localstack").exec("awslocal", *arguments)
+
+    def shown() -> list[str]:
+        _, answer = watcher.curl("http://0.0.0.0:5000/api/messages?q=topic:orders")
+        return [message["preview"] for message in answer["messages"]]
+
+    watcher.wait_until_ready(60)
+    arn = json.loads(awslocal("sns", "create-topic", "--name", "orders"))["TopicArn"]
+    wait_for(lambda: "orders" in docker("logs", watcher.id), 30, "the tapping of a new topic")
+    awslocal("sns", "publish", "--topic-arn", arn, "--message", "two lamps")
+
+    wait_for(lambda: shown() == ["two lamps"], 20, "the message")
+    assert "fanout-tap" in awslocal("sqs", "list-queues")
+    docker("stop", "--time", "20", watcher.id)
+    assert watcher.inspect()["State"]["ExitCode"] == 0
+    assert "fanout-tap" not in awslocal("sqs", "list-queues")
+    assert "fanout-tap" not in awslocal("sns", "list-subscriptions")
 
 
 def test_a_cut_network_to_postgresql_does_not_look_like_a_stall(system: System) -> None:
