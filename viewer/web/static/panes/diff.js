@@ -37,9 +37,12 @@ const rows = (label, old, now) =>
     now[name],
   ]);
 
+// Types only of those that both have.
 const attributesOf = (older, newer) => [
   ...rows("attr.", older.attributes, newer.attributes),
-  ...rows("type of attr.", older.attribute_types ?? {}, newer.attribute_types ?? {}),
+  ...rows("type of attr.", older.attribute_types ?? {}, newer.attribute_types ?? {}).filter(
+    ([, old, now]) => old && now,
+  ),
 ];
 
 function body({ paths, lines, cut }) {

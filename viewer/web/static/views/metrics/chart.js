@@ -6,7 +6,10 @@ import { html, render } from "../../core/view.js";
 
 const HEIGHT = 190;
 const X_AXIS_HEIGHT = 30;
-const X_LABEL_WIDTH = 80;
+const X_LABEL_WIDTH = 64;
+const X_STEPS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400,
+]; // s
 const Y_AXIS_WIDTH = 84;
 const MIN_DRAG_PIXELS = 6;
 const CROSSHAIR = "metrics";
@@ -49,7 +52,14 @@ export function drawChart(place, { title, lines, show, least, whole }, { pick, s
       },
       scales: { y: { range: (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.1)] } },
       axes: [
-        { ...axis, ticks: { show: false }, size: X_AXIS_HEIGHT, space: X_LABEL_WIDTH, values: timeLabels },
+        {
+          ...axis,
+          ticks: { show: false },
+          size: X_AXIS_HEIGHT,
+          space: X_LABEL_WIDTH,
+          incrs: X_STEPS,
+          values: timeLabels,
+        },
         {
           ...axis,
           ticks: { show: false },
