@@ -27,7 +27,7 @@ from viewer.settings import ViewerSettings
 
 ROWS = 30
 MAX_LETTERS = 100
-TABS = ("dead", "waiting", "metrics", "publish")  # besides the messages
+TABS = ("topics", "dead", "waiting", "metrics", "publish")  # besides the messages
 EMULATED_ACCOUNT = "000000000000"
 EMULATOR_PORT = 4566  # what awslocal uses
 # The row that the page's script copies.

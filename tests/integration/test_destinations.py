@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from consumer.queue import Queue
 from pipeline.aws import sns_client, sqs_client
 from tests.support.endpoints import (
     client,
     create_queue,
     create_topic,
+    publish_and_store,
     refuse,
     subscribe,
     use_account_of_its_own,
@@ -55,18 +55,6 @@ def orders() -> str:
     for name, policy in POLICIES.items():
         subscribe(topic, create_queue(name), **({"FilterPolicy": policy} if policy else {}))
     return topic
-
-
-def publish_and_store(store: Store, topic: str, body: str, **attributes: tuple[str, str]) -> int:
-    """Publish a message, store what the queue `everything` gets, and return its seq."""
-    given = {name: {"DataType": kind, "StringValue": value} for name, (kind, value) in attributes.items()}
-    client("sns").publish(TopicArn=topic, Message=body, MessageAttributes=given)
-    queue = Queue(sqs_client(10), "everything", 30)
-    deadline = time.monotonic() + 10
-    while not (deliveries := queue.receive(wait_seconds=1)):
-        assert time.monotonic() < deadline
-    store.add(deliveries)
-    return store.find(limit=1)[0].seq
 
 
 def told(answer: Mapping[str, Any]) -> dict[str, tuple[bool | None, str | None]]:

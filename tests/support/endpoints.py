@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from consumer.queue import Queue
 from local.emulators import aws_environment
+from pipeline.aws import sqs_client
+from tests.support.stores import Store
 
 
 def use_account_of_its_own(port: int, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -76,3 +80,17 @@ def refuse(refused: Any, operation: str, code: str = "AccessDenied") -> Callable
 
     refused.meta.events.register(event, raise_error)
     return lambda: refused.meta.events.unregister(event, raise_error)
+
+
+def publish_and_store(
+    store: Store, topic_arn: str, body: str, *, queue_name: str = "everything", **attributes: tuple[str, str]
+) -> int:
+    """Publish a message with types and values of attributes, store what this queue gets; return its seq."""
+    given = {name: {"DataType": kind, "StringValue": value} for name, (kind, value) in attributes.items()}
+    client("sns").publish(TopicArn=topic_arn, Message=body, MessageAttributes=given)
+    queue = Queue(sqs_client(10), queue_name, 30)
+    deadline = time.monotonic() + 10
+    while not (deliveries := queue.receive(wait_seconds=1)):
+        assert time.monotonic() < deadline
+    store.add(deliveries)
+    return store.find(limit=1)[0].seq

@@ -32,6 +32,8 @@ LATER = {
     "views/metrics/view.js",
     "views/publish.js",
     "views/queue_browser.js",
+    "views/topics/fan.js",
+    "views/topics/view.js",
 }
 
 # What modules in a room may import: their own room, and these.

@@ -213,6 +213,7 @@ listen({
   k: () => move(-1),
   " ": togglePause,
   "g m": openTab("messages"),
+  "g t": openTab("topics"),
   "g d": openTab("dead"),
   "g w": openTab("waiting"),
   "g s": openTab("metrics"),
@@ -262,6 +263,7 @@ startPipelineStrip((outage) => {
   showConnection(...connection);
 });
 const loadTabs = {
+  topics: () => import("./views/topics/view.js"),
   dead: () => import("./views/dead_letters/view.js"),
   waiting: () => import("./views/queue_browser.js"),
   metrics: () => import("./views/metrics/view.js"),

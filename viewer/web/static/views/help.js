@@ -10,6 +10,7 @@ const KEYS = {
   Esc: "back",
   Space: "pause",
   "g m": "messages",
+  "g t": "topics",
   "g d": "dead letters",
   "g w": "waiting",
   "g s": "metrics",

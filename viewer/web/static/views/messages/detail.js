@@ -14,6 +14,7 @@ import { html, nothing, render } from "../../core/view.js";
 import { attributesPane } from "../../panes/attributes.js";
 import { conflictLinks, copyLinks, link } from "../../panes/copy_links.js";
 import { dataPane } from "../../panes/data.js";
+import { destinationsPane } from "../../panes/destinations.js";
 import { rawPane } from "../../panes/raw.js";
 import { timelinePane } from "../../panes/timeline.js";
 import { searchButton, valueActions } from "../../panes/value_actions.js";
@@ -23,7 +24,13 @@ import { bar as findBar, isFinding, openFind, page as foundPage, searchIn, start
 const POLL_MS = 3000;
 const LARGE_POLL_MS = 15_000; // of more than a hundred kilobytes
 const LARGE = 100_000;
-const PANES = { data: "Data", attributes: "Attributes", timeline: "Timeline", raw: "Raw" };
+const PANES = {
+  data: "Data",
+  attributes: "Attributes",
+  timeline: "Timeline",
+  destinations: "Destinations",
+  raw: "Raw",
+};
 const MAX_PARSED = 10_000; // characters, for a title
 const TITLE_NAMES = 5;
 const SEARCHABLE_PANES = ["data", "raw"]; // others are not searched
@@ -232,6 +239,8 @@ function pane(message) {
       return attributesPane(message);
     case "timeline":
       return timelinePane(message);
+    case "destinations":
+      return destinationsPane(message, draw);
     case "raw":
       return rawPane(message);
     default:

@@ -1,0 +1,93 @@
+"""The view Topics, and where a message went."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.endpoints import (
+    create_queue,
+    create_topic,
+    publish_and_store,
+    subscribe,
+    use_account_of_its_own,
+)
+from tests.support.services import Service, Viewed
+from tests.support.stores import Store
+
+
+@pytest.fixture
+def orders(ministack_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A topic with three subscriptions, in an account of its own; its ARN."""
+    use_account_of_its_own(ministack_port, monkeypatch)
+    topic = create_topic("orders")
+    subscribe(topic, create_queue("everything", create_queue("dead-orders")))
+    subscribe(topic, create_queue("eu"), FilterPolicy={"region": ["eu"]})
+    subscribe(topic, create_queue("rich"), FilterPolicy={"price": [{"numeric": [">", 100]}]})
+    create_topic("quiet.fifo")
+    create_queue("alone")
+    return topic
+
+
+@pytest.fixture
+def viewer(orders: str, start: Callable[..., Service], database_url: str) -> Service:
+    assert orders
+    aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return start("viewer", {**aws, "DATABASE_URL": database_url})
+
+
+def test_topics_are_drawn_with_what_they_lead_to(page: Page, viewer: Service) -> None:
+    page.goto(f"{viewer.url}/?tab=topics")
+    topics = page.locator(".topics > li")
+
+    expect(topics).to_have_count(2)
+    expect(topics.first.locator("h3")).to_contain_text("3 subscriptions")
+    expect(topics.last.locator("h3")).to_contain_text("FIFO · nothing is subscribed")
+    lines = topics.first.locator(".fan > li")
+    expect(lines).to_have_count(3)
+    expect(lines.filter(has_text="everything")).to_contain_text("dead letters → dead-orders 0 waiting")
+    eu = lines.filter(has_text="if region")
+    expect(eu).to_contain_text("→ eu 0 waiting")
+    eu.locator("summary").click()
+    expect(eu.locator("pre")).to_contain_text('"eu"')
+    expect(page.get_by_text("Queues without a subscription")).to_be_visible()
+
+    page.get_by_label("Show").fill("QUIET")
+    expect(topics).to_have_count(1)
+    page.get_by_label("Show").fill("")
+    topics.first.get_by_role("link", name="orders").click()
+    expect(page.locator("#q")).to_have_value("topic:orders")
+    expect(page).to_have_url(f"{viewer.url}/?q=topic%3Aorders")
+
+
+def test_a_topic_that_is_created_appears_by_itself(page: Page, viewer: Service) -> None:
+    page.goto(f"{viewer.url}/?tab=topics")
+    expect(page.locator(".topics > li")).to_have_count(2)
+
+    create_topic("new-topic")
+
+    expect(page.locator(".topics > li")).to_have_count(3)
+    expect(page.get_by_role("link", name="new-topic")).to_be_visible()
+
+
+def test_a_message_says_where_it_went(page: Page, viewer: Service, orders: str, store: Store) -> None:
+    seq = publish_and_store(store, orders, "hello", region=("String", "us"), price=("Number", "150"))
+    page.goto(f"{viewer.url}/?m={seq}")
+
+    page.get_by_role("tab", name="Destinations").click()
+
+    lines = page.locator(".destinations li")
+    expect(lines).to_have_count(3)
+    expect(lines.filter(has_text="everything")).to_have_attribute("data-taken", "true")
+    expect(lines.filter(has_text="rich")).to_have_attribute("data-taken", "true")
+    expect(lines.filter(has_text='region is "us", the policy wants "eu"')).to_have_attribute(
+        "data-taken", "false"
+    )
+    expect(page.locator("#content")).to_contain_text("as they are now")
+
+
+def test_an_endpoint_that_is_away_is_said_to_be(page: Page, viewed: Viewed) -> None:
+    page.goto(f"{viewed.url}/?tab=topics")
+
+    expect(page.locator(".view .problem")).to_contain_text("endpoint: Could not connect")

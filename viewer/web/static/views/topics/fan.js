@@ -1,0 +1,84 @@
+// One topic and what it fans out to: a line for each subscription, from its filter to its dead-letter queue.
+
+import { each } from "../../core/each.js";
+import { number, visible } from "../../core/format.js";
+import { opensElsewhere } from "../../core/dom.js";
+import { address, go } from "../../core/state.js";
+import { html, nothing } from "../../core/view.js";
+
+const STATES = { missing: "does not exist", elsewhere: "another account or region", unread: "not read" };
+
+// Returns what draws a topic; `known` are queues by their ARNs.
+export const topicFan = (known) => (topic) =>
+  html`<li>
+    <h3>
+      ${searchLink(topic.name)}
+      <small>${topic.fifo ? "FIFO · " : ""}${subscriptionsOf(topic)}</small>
+    </h3>
+    <ul class="fan">
+      ${each(
+        topic.subscriptions,
+        (one) => one.arn ?? one.endpoint,
+        (one) => line(one, known),
+      )}
+    </ul>
+  </li>`;
+
+function subscriptionsOf({ subscriptions: { length } }) {
+  if (!length) return "nothing is subscribed";
+  return length === 1 ? "1 subscription" : `${number(length)} subscriptions`;
+}
+
+function line(subscription, known) {
+  const { protocol, endpoint, state, raw, dead_letter_queue: undelivered } = subscription;
+  const target =
+    protocol === "sqs" ? queueLine(endpoint, known) : html`${protocol} <bdi>${visible(endpoint)}</bdi>`;
+  return html`<li data-state=${state}>
+    ${filterOf(subscription)} ${target} ${raw ? html`<small>raw</small>` : nothing}
+    ${state === "confirmed" ? nothing : html`<span class="problem">${state}</span>`}
+    ${undelivered ? html`<small>undeliverable → </small>${queueLine(undelivered, known)}` : nothing}
+  </li>`;
+}
+
+function filterOf({ filter_policy: policy, filter_scope: scope, filter_problem: problem, read_at: readAt }) {
+  if (!scope) return html`<span class="filter">${readAt ? "all messages" : "…"}</span>`;
+  const fields = typeof policy === "string" ? "" : Object.keys(policy).join(", ");
+  const text = typeof policy === "string" ? policy : JSON.stringify(policy, null, 2);
+  return html`<details class="filter">
+    <summary>if ${scope === "MessageBody" ? "the body's " : ""}<bdi>${visible(fields) || "…"}</bdi></summary>
+    ${problem ? html`<p class="problem">${problem}</p>` : nothing}
+    <pre><bdi>${visible(text)}</bdi></pre>
+  </details>`;
+}
+
+// A queue, how much it holds, and the dead-letter queues behind it.
+export function queueLine(arn, known, before = []) {
+  const queue = known[arn];
+  const name = arn.split(":").at(-1);
+  const dead = queue?.dead_letter_queue;
+  const next = dead && !before.includes(dead);
+  return html`<span class="queue" data-state=${queue?.state ?? "unread"}>
+      → <b><bdi>${visible(name)}</bdi></b> <small>${queue ? holds(queue) : "not known"}</small>
+    </span>
+    ${next ? html`<small>dead letters</small> ${queueLine(dead, known, [...before, arn])}` : nothing}`;
+}
+
+function holds({ state, visible: ready, in_flight: inFlight, delayed }) {
+  if (state !== "known") return STATES[state];
+  const more = [
+    [inFlight, "in flight"],
+    [delayed, "delayed"],
+  ].filter(([many]) => many);
+  return [[ready, "waiting"], ...more].map(([many, what]) => `${number(many)} ${what}`).join(" · ");
+}
+
+// Leads to the messages of a topic.
+function searchLink(topic) {
+  const changes = { tab: "messages", m: "", q: `topic:${topic}` };
+  const click = (event) => {
+    if (opensElsewhere(event)) return;
+    event.preventDefault();
+    go(changes);
+  };
+  return html`<a href=${address(changes)} @click=${click}><bdi>${visible(topic)}</bdi></a>`;
+}
