@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumer.fast_sqs import FastSqs
 from pipeline.aws import LONG_POLL_SECONDS, MAX_BATCH, queue_url
-from pipeline.envelope import Publication
+from pipeline.envelope import STRING, Publication
 from pipeline.message import TEXT, Delivery, Message, attribute_text, message_from_body
 from pipeline.ttl_cache import TtlCache
 
@@ -123,7 +123,9 @@ class Queue:
                 attributes={name: attribute_text(value) for name, value in attributes.items()},
                 publication=Publication(
                     topic=self._topic_name,
-                    attribute_types={name: value["DataType"] for name, value in attributes.items()},
+                    attribute_types={
+                        name: value.get("DataType", STRING) for name, value in attributes.items()
+                    },
                     group_id=system.get("MessageGroupId"),
                     deduplication_id=system.get("MessageDeduplicationId"),
                     sequence_number=system.get("SequenceNumber"),

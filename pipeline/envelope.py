@@ -74,7 +74,7 @@ def publication_in(notification: Mapping[str, Any], known: Publication) -> Publi
     }
     return replace(
         known,
-        topic=topic_name(arn),
+        topic=topic_name(arn) or None,
         topic_arn=arn,
         message_id=notification["MessageId"],
         subject=subject if isinstance(subject, str) and subject else None,

@@ -344,6 +344,30 @@ def test_a_wrong_typed_attribute_is_refused(open_viewer: OpenViewer, store: Stor
     assert open_viewer(store).post("/api/messages/exact", json=sent).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("member", "value", "said"),
+    [
+        ("topic", "", "topic is required"),
+        ("topic", 5, "topic should be a text"),
+        ("group_id", [], "group_id should be a text"),
+        ("group_id", "x" * 129, "group_id should be"),
+        ("subject", None, "subject should be a text"),
+        ("copy_of", "/shop A-1", "should be source and id"),
+        ("copy_of", {"source": "/shop"}, "should be source and id"),
+        ("copy_of", {"source": "/shop", "id": ""}, "should be source and id"),
+        ("copy_of", {"source": "/shop", "id": 5}, "should be source and id"),
+    ],
+)
+def test_a_wrong_member_is_refused_with_the_reason(
+    open_viewer: OpenViewer, store: Store, member: str, value: Any, said: str
+) -> None:
+    answer = open_viewer(store).post("/api/messages/exact", json={"body": "x", member: value})
+
+    assert answer.status_code == 400, answer.text
+    assert answer.json["parameter"] == member  # type: ignore[index]
+    assert said in answer.json["detail"]  # type: ignore[index]
+
+
 def test_binary_attributes_are_published_as_bytes(
     open_viewer: OpenViewer, create: Callable[..., Names], store: Store
 ) -> None:

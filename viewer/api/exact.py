@@ -38,6 +38,5 @@ def exact_blueprint(topic: Topic, copies: Copies, views: Views) -> ApiBlueprint:
 def _original(body: ExactBody) -> str | None:
     """Return which message this is a copy of, unless it says so itself."""
     document = read_json(body.body)
-    if body.copy_of is None or (isinstance(document, dict) and COPY_OF in document):
-        return None
-    return f"{body.copy_of.source} {body.copy_of.id}"
+    names_original = isinstance(document, dict) and COPY_OF in document
+    return None if names_original else body.copy_of

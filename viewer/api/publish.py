@@ -127,6 +127,18 @@ def _typed_attribute(name: str, given: dict[str, Any]) -> "MessageAttributeValue
         raise ValueError(f"{name} is Binary: its value should be in base64") from None
 
 
+def _reference(given: Any) -> str:
+    """Return source and id of a message, separated by a space."""
+    names = {"source", "id"}
+    if not isinstance(given, dict) or given.keys() != names or not all(_is_text(given[one]) for one in names):
+        raise ValueError('copy_of should be source and id of a message: {"source": "/shop", "id": "A-1"}')
+    return f"{given['source']} {given['id']}"
+
+
+def _is_text(given: Any) -> bool:
+    return isinstance(given, str) and given != ""
+
+
 NotEmpty = Annotated[str, Field(min_length=1)]
 Attributes = Annotated[
     dict[str, Any],
@@ -138,6 +150,22 @@ Attributes = Annotated[
             "additionalProperties": {
                 "anyOf": [{"type": "string", "minLength": 1}, {"type": "number"}, {"type": "object"}],
             },
+        }
+    ),
+]
+
+Reference = Annotated[
+    str,
+    BeforeValidator(_reference),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "required": ["source", "id"],
+            "properties": {
+                "source": {"type": "string", "minLength": 1},
+                "id": {"type": "string", "minLength": 1},
+            },
+            "additionalProperties": False,
         }
     ),
 ]
@@ -178,13 +206,6 @@ class WithAttributes(Body):
     model_config = ConfigDict(json_schema_extra={"example": examples.WITH_ATTRIBUTES})
 
 
-class Reference(Body):
-    """A message."""
-
-    source: NotEmpty
-    id: NotEmpty
-
-
 class ExactBody(Body):
     """A body to be published exactly as it is, with these attributes and no others."""
 
@@ -197,10 +218,10 @@ class ExactBody(Body):
         '`{"type": …, "value": …}`; those of type Binary are in base64',
     )
     subject: Annotated[str, Field(max_length=MAX_SUBJECT)] = Field("", description="for e-mail, mostly")
-    topic: Annotated[str | Absent, Field(min_length=1, max_length=MAX_NAME_LENGTH)] = Field(
+    topic: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)] | Absent = Field(
         None, description="name of the SNS topic; else, that of the viewer"
     )
-    group_id: Annotated[str | Absent, Field(min_length=1, max_length=MAX_GROUP_LENGTH)] = Field(
+    group_id: Annotated[str, Field(min_length=1, max_length=MAX_GROUP_LENGTH)] | Absent = Field(
         None, description="of a FIFO topic"
     )
     copy_of: Reference | Absent = Field(
