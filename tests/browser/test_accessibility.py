@@ -61,9 +61,21 @@ def test_axe_finds_nothing(browser: Browser, viewed: Viewed, scheme: str, width:
             expect(page.locator("#connection")).to_have_attribute("data-state", re.compile("live|idle"))
         if violations := lasting_violations(page):
             found[name] = violations
+    newest = viewed.store.newest()
+    page.goto(f"{viewed.url}/?m={newest}&with={newest - 1}")
+    expect(page.locator(".diff ins").first).to_be_visible()
+    found |= {"comparison": lasting_violations(page)}
+    page.goto(viewed.url)
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator(".selection")).to_contain_text("1 selected")
+    found |= {"selection": lasting_violations(page)}
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    found |= {"help": lasting_violations(page)}
     context.close()
 
-    assert not found, json.dumps(found, indent=1)
+    assert not any(found.values()), json.dumps(found, indent=1)
 
 
 def test_the_page_is_used_with_keys_alone(page: Page, viewed: Viewed) -> None:
