@@ -34,7 +34,7 @@ def orders(ministack_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
 def viewer(orders: str, start: Callable[..., Service], database_url: str) -> Service:
     assert orders
     aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    return start("viewer", {**aws, "DATABASE_URL": database_url})
+    return start("viewer", {**aws, "DATABASE_URL": database_url, "TOPIC_NAME": "orders"})
 
 
 def test_topics_are_drawn_with_what_they_lead_to(page: Page, viewer: Service) -> None:
@@ -85,6 +85,31 @@ def test_a_message_says_where_it_went(page: Page, viewer: Service, orders: str, 
         "data-taken", "false"
     )
     expect(page.locator("#content")).to_contain_text("as they are now")
+
+
+def test_a_draft_says_where_it_would_go(page: Page, viewer: Service) -> None:
+    page.goto(f"{viewer.url}/?tab=publish")
+    page.get_by_label("A text or a whole CloudEvent").fill("hello")
+    page.get_by_role("button", name="Add an attribute").click()
+    page.get_by_label("attribute name").fill("price")
+    page.get_by_label("attribute type").select_option("Number")
+    page.get_by_label("attribute value").fill("7")
+
+    page.get_by_role("button", name="Where would it go?").click()
+
+    lines = page.locator(".destinations li")
+    expect(lines).to_have_count(3)
+    expect(lines.filter(has_text="everything")).to_have_attribute("data-taken", "true")
+    expect(lines.filter(has_text="price is 7, the policy wants a number > 100")).to_have_count(1)
+    page.get_by_label("attribute value").fill("700")
+    expect(lines).to_have_count(0)
+    page.get_by_role("button", name="Where would it go?").click()
+    expect(lines.filter(has_text="rich")).to_have_attribute("data-taken", "true")
+    assert count_messages(viewer) == 0
+
+
+def count_messages(viewer: Service) -> int:
+    return len(viewer.get("/api/messages").json()["messages"])
 
 
 def test_an_endpoint_that_is_away_is_said_to_be(page: Page, viewed: Viewed) -> None:

@@ -22,9 +22,7 @@ export function storeRecent(draft) {
 // Publishes the draft as the copy with this number. Returns a function that tells whether a message is it.
 export async function publish(draft, n) {
   const text = filledText(draft, asWritten(draft.text, draft.original), n);
-  const attributes = Object.fromEntries(
-    draft.attributes.map((one) => [one.name, { type: one.type, value: filledValue(draft, one, n) }]),
-  );
+  const attributes = attributesOf(draft, n);
   if (draft.exact) {
     const sent = { body: text, attributes, ...sentBeside(draft) };
     await send("POST", "api/messages/exact", JSON.stringify(sent));
@@ -38,6 +36,22 @@ export async function publish(draft, n) {
   const { id, source } = await send("POST", "api/messages", body);
   return (one) => one.id === id && one.source === source;
 }
+
+// Returns what the first copy would be, to ask where it would go. Its identity is made when it is published.
+export function preview(draft) {
+  const text = filledText(draft, asWritten(draft.text, draft.original), 1);
+  const attributes = attributesOf(draft, 1);
+  if (draft.exact) return { body: text, attributes };
+  const own = { specversion: "1.0", source: "/viewer", type: "fanout.text", data: { text } };
+  const event = isEvent(text) ? JSON.parse(text) : own;
+  for (const name of ["type", "source"]) attributes[name] = { type: "String", value: String(event[name]) };
+  return { body: event === own ? JSON.stringify(own) : text, attributes };
+}
+
+const attributesOf = (draft, n) =>
+  Object.fromEntries(
+    draft.attributes.map((one) => [one.name, { type: one.type, value: filledValue(draft, one, n) }]),
+  );
 
 const sentBeside = ({ subject, topic, groupId, copyOf }) => ({
   ...(subject ? { subject } : {}),

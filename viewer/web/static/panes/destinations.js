@@ -16,7 +16,7 @@ export function destinationsPane({ seq }, again) {
   if (Date.now() - known.at > FRESH_MS) fetchAnswer(known, again);
   const { answer, problem } = known;
   if (problem) return html`<p class="problem">${problem}</p>`;
-  return answer ? whole(answer) : html`<p class="note">Reading …</p>`;
+  return answer ? destinationsList(answer) : html`<p class="note">Reading …</p>`;
 }
 
 async function fetchAnswer(asked, again) {
@@ -30,7 +30,8 @@ async function fetchAnswer(asked, again) {
   if (known === asked) again();
 }
 
-function whole({ topic, destinations, unknown, note, read_at: readAt }) {
+// What the API says of a message, or of a draft of one.
+export function destinationsList({ topic, destinations, unknown, note, read_at: readAt }) {
   if (unknown) return html`<p class="note">Not known: ${unknown}.</p>`;
   return html`<p class="note">
       Of the topic <bdi>${visible(topic)}</bdi>, ${note} (read at ${localTime(readAt)}).

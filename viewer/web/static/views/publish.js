@@ -2,10 +2,20 @@
 
 import { ask, send } from "../core/api.js";
 import { element } from "../core/dom.js";
-import { jsonProblem, publish, readDraft, recentDrafts, storeDraft, storeRecent } from "../core/drafts.js";
+import {
+  jsonProblem,
+  preview,
+  publish,
+  readDraft,
+  recentDrafts,
+  storeDraft,
+  storeRecent,
+} from "../core/drafts.js";
 import { number } from "../core/format.js";
 import { address, go } from "../core/state.js";
 import { toast } from "../core/toast.js";
+import { nothing, render } from "../core/view.js";
+import { destinationsList } from "../panes/destinations.js";
 
 const MAX_COPIES = 1000;
 const ARRIVAL_MS = 15_000;
@@ -47,6 +57,7 @@ export function open(place) {
   });
   const button = element("button", {}, "Publish");
   const recent = element("div", {});
+  const destinations = element("div", { role: "status" });
   const problem = element("p", { class: "problem", role: "status" });
   const exact = element("input", { id: "publish-exact", type: "checkbox", change: check });
   const exactLine = element(
@@ -81,6 +92,7 @@ export function open(place) {
       element("label", { for: "publish-copies" }, "Copies"),
       copies,
       button,
+      second("Where would it go?", showDestinations),
       second("Add an attribute", () => addAttribute()),
       second("CloudEvent", () =>
         write({ attributes: draft().attributes, text: JSON.stringify(EXAMPLE, null, 2) }),
@@ -88,7 +100,7 @@ export function open(place) {
     ),
   );
   let copied = {}; // what a draft has that nobody types
-  place.replaceChildren(title, about, form, faults, recent);
+  place.replaceChildren(title, about, form, destinations, faults, recent);
   drawRecent();
   write(readDraft() ?? FIRST_DRAFT);
   drawFaults(faults).catch(() => {}); // the strip of stages shows what is away
@@ -126,7 +138,19 @@ export function open(place) {
 
   function keep() {
     storeDraft(draft());
+    render(nothing, destinations); // they were of another draft
     check();
+  }
+
+  async function showDestinations() {
+    const asked = JSON.stringify(draft());
+    try {
+      const question = { topic: copied.topic || topic, ...preview(draft()) };
+      const answer = await send("POST", "api/destinations", JSON.stringify(question));
+      if (JSON.stringify(draft()) === asked) render(destinationsList(answer), destinations);
+    } catch (error) {
+      toast(`Not known: ${error.message}`);
+    }
   }
 
   function check() {
