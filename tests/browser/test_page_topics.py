@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from pipeline.store.taps import Taps, WatchedTopics
 from tests.support.endpoints import (
     create_queue,
     create_topic,
@@ -69,6 +70,19 @@ def test_a_topic_that_is_created_appears_by_itself(page: Page, viewer: Service) 
 
     expect(page.locator(".topics > li")).to_have_count(3)
     expect(page.get_by_role("link", name="new-topic")).to_be_visible()
+
+
+def test_the_tap_only_says_that_a_topic_is_watched(
+    page: Page, viewer: Service, orders: str, store: Store
+) -> None:
+    subscribe(orders, create_queue("fanout-tap"))
+    Taps(store.database).tell(WatchedTopics("fanout-tap", ["orders"], [], []))
+    page.goto(f"{viewer.url}/?tab=topics")
+
+    topic = page.locator(".topics > li").first
+    expect(topic.locator("h3")).to_contain_text("3 subscriptions · watched")
+    expect(topic.locator(".fan > li")).to_have_count(3)
+    expect(page.locator(".view")).not_to_contain_text("fanout-tap")
 
 
 def test_a_message_says_where_it_went(page: Page, viewer: Service, orders: str, store: Store) -> None:

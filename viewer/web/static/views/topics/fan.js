@@ -8,23 +8,27 @@ import { html, nothing } from "../../core/view.js";
 
 const STATES = { missing: "does not exist", elsewhere: "another account or region", unread: "not read" };
 
-// Returns what draws a topic; `known` are queues by their ARNs.
-export const topicFan = (known) => (topic) =>
-  html`<li>
+// Returns what draws a topic; `known` are queues by their ARNs. Fanout's own subscriptions only say that the
+// topic is watched.
+export const topicFan = (known, isTap) => (topic) => {
+  const others = topic.subscriptions.filter(({ endpoint }) => !isTap(endpoint));
+  const isWatched = others.length < topic.subscriptions.length;
+  return html`<li>
     <h3>
       ${searchLink(topic.name)}
-      <small>${topic.fifo ? "FIFO · " : ""}${subscriptionsOf(topic)}</small>
+      <small>${topic.fifo ? "FIFO · " : ""}${subscriptionsOf(others)}${isWatched ? " · watched" : ""}</small>
     </h3>
     <ul class="fan">
       ${each(
-        topic.subscriptions,
+        others,
         (one) => one.arn ?? one.endpoint,
         (one) => line(one, known),
       )}
     </ul>
   </li>`;
+};
 
-function subscriptionsOf({ subscriptions: { length } }) {
+function subscriptionsOf({ length }) {
   if (!length) return "nothing is subscribed";
   return length === 1 ? "1 subscription" : `${number(length)} subscriptions`;
 }

@@ -11,6 +11,10 @@ import { queueLine, topicFan } from "./fan.js";
 const POLL_MS = 4000;
 const MAX_DRAWN = 200; // topics; a name narrows them
 
+let taps = []; // names of Fanout's own queues
+
+const isTap = (arn) => taps.includes(arn.split(":").at(-1));
+
 export function open(place) {
   let topology = null;
   let problem = null;
@@ -28,6 +32,9 @@ export function open(place) {
       problem = error.message;
     }
     draw();
+    const pipeline = await ask("api/pipeline").catch(() => null); // which the strip of stages shows
+    taps = pipeline?.taps.map(({ queue }) => queue) ?? taps;
+    draw();
   }
 
   function draw() {
@@ -43,7 +50,9 @@ export function open(place) {
     const found = topics.filter((topic) => names(topic).some((name) => name.toLowerCase().includes(wanted)));
     const known = Object.fromEntries(queues.map((queue) => [queue.arn, queue]));
     const reached = new Set(topics.flatMap((topic) => topic.subscriptions.flatMap((one) => way(one, known))));
-    const alone = queues.filter(({ arn, name }) => !reached.has(arn) && name.toLowerCase().includes(wanted));
+    const alone = queues.filter(
+      ({ arn, name }) => !reached.has(arn) && !isTap(arn) && name.toLowerCase().includes(wanted),
+    );
     return html`<p class="note">
         ${count(topics.length, "topic")} and ${count(queues.length, "queue")} of ${endpoint.url} in
         ${endpoint.region}, ${readAt ? html`as of ${localTime(readAt)}` : "not read yet"}.
@@ -55,7 +64,7 @@ export function open(place) {
       </p>
       ${readAt && !topics.length ? html`<p class="note">There are no topics.</p>` : nothing}
       <ul class="topics">
-        ${each(found.slice(0, MAX_DRAWN), ({ arn }) => arn, topicFan(known))}
+        ${each(found.slice(0, MAX_DRAWN), ({ arn }) => arn, topicFan(known, isTap))}
       </ul>
       ${
         found.length > MAX_DRAWN
