@@ -1,6 +1,7 @@
 """The consumer's wiring: settings, logs, queue, store, handlers, health, then poll until asked to stop."""
 
 import contextlib
+import functools
 import logging
 import threading
 import time
@@ -23,6 +24,7 @@ from pipeline.store.copies import Copies
 from pipeline.store.failures import FailureLog
 from pipeline.store.faults import FaultShare
 from pipeline.store.migrate import check_schema, migrate, open_database
+from pipeline.store.readers import Readers
 from pipeline.store.redrives import Redrives
 from pipeline.store.taps import Taps, WatchedTopics
 from pipeline.store.writer import Writer
@@ -51,7 +53,8 @@ def main() -> None:
     writer, failures, redrives = Writer(database, mask), FailureLog(database), Redrives(database)
     is_faulty = settings.faults and not settings.watch_only
     faults = FaultInjector(parse_faults(settings.faults), stop) if is_faulty else None
-    tap = open_tap(settings)
+    readers = Readers(database)
+    tap = open_tap(settings, readers)
     sources = [] if settings.watch_only else [own_source(settings, writer, faults)]
     sources += [tap_source(settings, tap, writer)] if tap else []
     checks = {source.check: source.probed.check for source in sources}
@@ -77,9 +80,18 @@ def main() -> None:
         )
         for source in sources
     }
+
+    def note_reader() -> None:
+        if not settings.watch_only:
+            readers.note(settings.queue_name)
+
+    def prepare() -> None:
+        migrate(database, settings.queue_name)
+        note_reader()
+
     try:
         retry_until_stopped(
-            lambda: migrate(database, settings.queue_name),
+            prepare,
             dependency=database_away,
             errors=DATABASE_ERRORS,
             stop=stop,
@@ -102,11 +114,10 @@ def main() -> None:
         for number in range(1, settings.pollers + 1)
     ]
     threads = {poller: _start(poller.name, poller.run) for poller in pollers}
-    _start(
-        "maintenance",
-        *(maintain_until_stopped, writer, failures, (redrives, Copies(database))),
-        *(settings.retention_messages, stop),
+    maintain = functools.partial(
+        maintain_until_stopped, note_reader=note_reader, keep=settings.retention_messages, stop=stop
     )
+    _start("maintenance", maintain, writer, failures, (redrives, Copies(database)))
     if faults:
         _start("faults", faults.follow, FaultShare(database))
     drained = threading.Event()

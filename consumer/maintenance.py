@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from consumer.metrics import PRUNED, PRUNED_FAILURES
 from pipeline.retry import DATABASE_ERRORS, Dependency, retry_until_stopped
@@ -21,16 +21,20 @@ def maintain_until_stopped(
     writer: Writer,
     failures: FailureLog,
     sent: Sequence[Redrives | Copies],
+    *,
+    note_reader: Callable[[], None],
     keep: int,
     stop: threading.Event,
 ) -> None:
     """Every few seconds, settle the search index and keep only the newest `keep` messages and failures.
 
-    `sent` are the records of what the viewer sent: of these, the old ones are removed.
+    `sent` are the records of what the viewer sent: of these, the old ones are removed. `note_reader` records
+    that this consumer still reads its queue.
     """
     database = Dependency("database, for maintenance")
 
     def maintain() -> tuple[int, int]:
+        note_reader()
         writer.settle_index()
         for records in sent:
             records.prune()

@@ -1,6 +1,7 @@
 """What a consumer reads: its own queue, the tap, or both."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from consumer.settings import ANSWER_SECONDS, ConsumerSettings
 from consumer.tap import Tap
 from consumer.tap_queue import OwnQueue, TapQueue
 from pipeline.aws import sns_client, sqs_client
+from pipeline.retry import DATABASE_ERRORS
+from pipeline.store.readers import Readers
 from pipeline.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -52,14 +55,22 @@ def tap_source(settings: ConsumerSettings, tap: Tap, writer: Writer) -> Source:
     return Source("tap", "the tap", "tap-poller", queue, probed, [StoreHandler(writer)])
 
 
-def open_tap(settings: ConsumerSettings) -> Tap | None:
+def open_tap(settings: ConsumerSettings, readers: Readers) -> Tap | None:
     """Return the tap of WATCH, or None if nothing is watched. Sends no request yet."""
     patterns = settings.patterns
     if patterns is None:
         return None
     queue = OwnQueue(sqs_client(ANSWER_SECONDS), settings.tap_name, patterns)
-    # With WATCH_ONLY, another consumer reads it into the same store.
-    return Tap(sns_client(ANSWER_SECONDS), queue, patterns, read_anyway=settings.queue_name)
+    # With WATCH_ONLY, another consumer reads it into the same store, perhaps one that starts later.
+    known = {settings.queue_name}
+
+    def read_anyway() -> Collection[str]:
+        nonlocal known
+        with contextlib.suppress(*DATABASE_ERRORS):  # the pollers say that it is away
+            known = {settings.queue_name} | readers.queues()
+        return known
+
+    return Tap(sns_client(ANSWER_SECONDS), queue, patterns, read_anyway)
 
 
 def _sqs_clients(settings: ConsumerSettings) -> "Sequence[SQSClient]":

@@ -113,13 +113,13 @@ class Tap:
         sns: "SNSClient",
         queue: OwnQueue,
         patterns: Patterns,
-        read_anyway: str,
+        read_anyway: Callable[[], Collection[str]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Send no request yet. `read_anyway` is the name of a queue that is read into the same store."""
+        """Send no request yet. `read_anyway` returns the queues that are read into the same store."""
         self.queue = queue
         self.status = WatchedTopics(queue.name)
-        self._sns, self._patterns, self._queue_read_anyway = sns, patterns, read_anyway
+        self._sns, self._patterns, self._queues_read_anyway = sns, patterns, read_anyway
         self._clock = clock
         self._is_aws = is_aws(sns.meta.endpoint_url)
         self._whole_turn_at = float("-inf")
@@ -277,9 +277,9 @@ class Tap:
             return None
 
     def _read_anyway(self, listed: Sequence[ListedSubscription], tap: Arn, problems: Problems) -> set[str]:
-        """Return the topics that lead, without a filter policy, to the queue that is read anyway."""
-        queue = replace(tap, name=self._queue_read_anyway)
-        leading = [one for one in listed if one.queue == queue != tap and one.is_confirmed]
+        """Return the topics that lead, without a filter policy, to a queue that is read anyway."""
+        queues = {replace(tap, name=name) for name in self._queues_read_anyway()} - {tap}
+        leading = [one for one in listed if one.queue in queues and one.is_confirmed]
         self._read_filters([one.arn for one in leading], problems)
         return {one.topic_arn for one in leading if self._unfiltered.get(one.arn)}
 

@@ -231,7 +231,7 @@ def test_the_least_policy_allows_the_calls_that_are_made_and_no_others(recorded:
     recorded.clear()
     sns, sqs = sns_client(5), sqs_client(5)
     own = OwnQueue(sqs, TAP, patterns, clock)
-    tap = Tap(sns, own, patterns, "own", clock)
+    tap = Tap(sns, own, patterns, lambda: {"own"}, clock)
     fast: list[str] = []
     sqs.meta.events.register("before-send", lambda event_name, **_: fast.append(event_name))
     tap.keep()
@@ -241,7 +241,7 @@ def test_the_least_policy_allows_the_calls_that_are_made_and_no_others(recorded:
     [delivery] = queue.receive(5)
     queue.hide({delivery: 30})
     queue.delete([delivery])
-    narrow = Tap(sns, own, parse_patterns("!internal-*"), "own", clock)
+    narrow = Tap(sns, own, parse_patterns("!internal-*"), lambda: {"own"}, clock)
     narrow.keep()
     refused = Refused("Unsubscribe", "InternalError", sns)  # as LocalStack does of what is gone
     with pytest.raises(ClientError):

@@ -1,5 +1,6 @@
 """A consumer that watches: every message of every topic is stored once, by the queue that brought it."""
 
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -182,3 +183,42 @@ def test_kills_lose_no_message_and_store_none_twice(
 
     wait_for(lambda: len(stored_by_queue(store)) == 120, seconds=60)
     assert stored_by_queue(store) == {(TAP, f"message {number}"): 1 for number in range(120)}
+
+
+def count_changes(consumer: Service) -> int:
+    """Return how often it has subscribed or unsubscribed anything."""
+    return consumer.log().count('"watching"') + consumer.log().count('"no longer watching"')
+
+
+def count_turns(consumer: Service) -> float:
+    """Return how often it has looked at all subscriptions."""
+    found = re.search(r'operation="ListSubscriptions"} ([\d.]+)', consumer.get("/metrics").text)
+    return float(found[1]) if found else 0
+
+
+@pytest.mark.parametrize("emulator", ["ministack"])
+def test_consumers_of_several_queues_share_a_tap_and_leave_out_what_any_of_them_reads(
+    account: dict[str, str], start: StartService, store: Store
+) -> None:
+    topics = {name: create_topic(name) for name in ("orders", "payments", "others")}
+    for name in ("orders", "payments"):
+        subscribe(topics[name], create_queue(f"{name}-queue"), RawMessageDelivery="true")
+    environment = {**account, "DATABASE_URL": store.url, "WATCH": "*"}
+    first = start("consumer", environment, QUEUE_NAME="orders-queue")
+    second = start("consumer", environment, QUEUE_NAME="payments-queue")
+
+    wait_for(lambda: tapped() == ["others"])
+    left_out = '"left out: read anyway"'
+    wait_for(lambda: left_out in first.log() and left_out in second.log())
+    # Neither undoes what the other did, once both know of each other.
+    consumers = (first, second)
+    changes, turns = [count_changes(one) for one in consumers], [count_turns(one) for one in consumers]
+    wait_for(
+        lambda: all(count_turns(one) > before + 1 for one, before in zip(consumers, turns, strict=True)), 40
+    )
+    assert tapped() == ["others"]
+    assert [count_changes(one) for one in consumers] == changes
+    for name, topic in topics.items():
+        publish_to(topic, name)
+    expected = {("orders-queue", "orders"): 1, ("payments-queue", "payments"): 1, (TAP, "others"): 1}
+    wait_for(lambda: stored_by_queue(store) == expected)

@@ -27,7 +27,7 @@ class Clock:
 def open_tap(watch: str = "*", read: str = "own", clock: Clock | None = None) -> Tap:
     patterns, clock = parse_patterns(watch), clock or Clock()
     queue = OwnQueue(sqs_client(5), TAP, patterns, clock)
-    return Tap(sns_client(5), queue, patterns, read, clock)
+    return Tap(sns_client(5), queue, patterns, lambda: {read}, clock)
 
 
 def keep_later(tap: Tap, clock: Clock) -> None:
