@@ -41,6 +41,14 @@ def test_type_source_and_a_readable_preview_are_visible_at_every_width(
     assert page.evaluate("document.documentElement.scrollWidth") == window
 
 
+def test_every_view_can_be_chosen_on_a_phone(page: Page, viewed: Viewed) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    open_page(page, viewed)
+    page.locator("#dead-count").evaluate("(count) => { count.textContent = '123'; }")
+
+    assert page.locator("#tabs").evaluate("(tabs) => tabs.scrollWidth <= tabs.clientWidth")
+
+
 @pytest.mark.parametrize("window", [360, 1440])
 def test_columns_of_ones_own_leave_room_for_the_message(page: Page, viewed: Viewed, window: int) -> None:
     viewed.store.add([arrival({"a": 1, "b": 2, "c": 3})])

@@ -32,6 +32,7 @@ KEEP_COPIES = """
 
 
 def copied(page: Page) -> str:
+    page.wait_for_function("copied.length")
     expect(page.locator("#toast")).to_have_text("copied")
     return str(page.evaluate("copied.pop()"))
 

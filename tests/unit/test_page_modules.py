@@ -24,6 +24,7 @@ VENDOR_IMPORT = re.compile(r"""\bfrom\s*["'](\.[^"'\n]+)["']""")
 
 # Loaded a moment after the page.
 LATER = {
+    "core/copy_as.js",
     "core/resend.js",
     "live/notifications.js",
     "panes/diff.js",

@@ -13,7 +13,7 @@ FILES = ("static", "docs.static")
 # A third of our files is comments and indentation. Scripts keep their lines: errors name the right ones.
 _NOT_SENT = {
     "text/javascript": re.compile(rb"^[ \t]+(?://.*)?|^//.*", re.MULTILINE),
-    "text/css": re.compile(rb"/\*.*?\*/|^\s+", re.MULTILINE | re.DOTALL),
+    "text/css": re.compile(rb"/\*.*?\*/|^\s+|(?<=[{};,])\s+|\s+(?=[{}])", re.MULTILINE | re.DOTALL),
 }
 
 

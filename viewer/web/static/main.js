@@ -18,7 +18,7 @@ import { recallColumns } from "./core/columns.js";
 import { startColumns } from "./views/messages/columns.js";
 import { loadDiff } from "./views/messages/compare.js";
 import { countAgain, countArrived, startCount } from "./views/messages/count.js";
-import { copyLink, current, find, show, startDetail } from "./views/messages/detail.js";
+import { copyLink, current, find, loadCommands, show, startDetail } from "./views/messages/detail.js";
 import { hold, list, load, receive, startList, toNewest } from "./views/messages/list.js";
 import { startOlder } from "./views/messages/older.js";
 import { notifyingSearches, startSavedSearches } from "./views/messages/saved_searches.js";
@@ -269,7 +269,7 @@ const loadTabs = {
   metrics: () => import("./views/metrics/view.js"),
   ...(canWrite ? { publish: () => import("./views/publish.js") } : {}),
 };
-startTabs(loadTabs, [loadHelp, loadDiff, loadNotifications, loadResend]);
+startTabs(loadTabs, [loadHelp, loadDiff, loadCommands, loadNotifications, loadResend]);
 // An older page is what readers without scripts go to.
 if (new URLSearchParams(location.search).has("before")) search();
 else if (searchProblem()) refuse(searchProblem());

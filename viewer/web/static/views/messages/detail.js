@@ -2,7 +2,6 @@
 // seconds, because its timeline goes on.
 
 import { ask, canWrite } from "../../core/api.js";
-import { COPY_AS } from "../../core/copy_as.js";
 import { deleteMessage } from "../../core/deleting.js";
 import { copy } from "../../core/clipboard.js";
 import { localTime } from "../../core/clock.js";
@@ -24,6 +23,7 @@ import { bar as findBar, isFinding, openFind, page as foundPage, searchIn, start
 const POLL_MS = 3000;
 const LARGE_POLL_MS = 15_000; // of more than a hundred kilobytes
 const LARGE = 100_000;
+const COMMANDS = ["aws sns publish", "curl", "Python"]; // see COPY_AS
 const PANES = {
   data: "Data",
   attributes: "Attributes",
@@ -194,10 +194,13 @@ const menu = (label, choices) =>
     </div>
   </details>`;
 
+// Loaded a moment after the page.
+export const loadCommands = () => import("../../core/copy_as.js");
+
 const copyAs = (message) =>
   menu(
     "copy as",
-    Object.entries(COPY_AS).map(([name, text]) => [name, "", () => copy(text(message))]),
+    COMMANDS.map((name) => [name, "", async () => copy((await loadCommands()).COPY_AS[name](message))]),
   );
 
 // Of an event, a copy may be another event or the same one.
