@@ -1,7 +1,6 @@
 """Filter policies: what each operator takes, and what is said of a message that is not taken."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -359,19 +358,15 @@ def test_a_name_with_very_many_dots_is_refused() -> None:
 MANY = json.dumps({"a": [{"wildcard": f"*{number}*x*"} for number in range(150)]})
 
 
-def test_a_slow_question_is_given_up_in_time() -> None:
-    policy = parse_policy(MANY, "MessageBody")
-    message = MessageFields(json.dumps({"a": [{"a": 1}] * 20_000}), {})
-    wide = MessageFields(json.dumps({"a": [f"{number}" for number in range(30_000)]}), {})
-    for hostile in (wide, MessageFields("[" * 100_000, {}), message):
-        began = time.perf_counter()
-        budget = Budget()
-        try:
-            for _ in range(1_000):
-                first_failure(policy, hostile, budget)
-        except TooMuch:
-            pass
-        assert time.perf_counter() - began < 1
+@pytest.mark.parametrize(
+    ("value", "budget"),
+    [([f"{number}" for number in range(30_000)], Budget()), ([{"a": 1}] * 20_000, Budget(20_000))],
+)
+def test_a_slow_question_is_given_up(value: list[object], budget: Budget) -> None:
+    policy, message = parse_policy(MANY, "MessageBody"), MessageFields(json.dumps({"a": value}), {})
+
+    with pytest.raises(TooMuch):
+        first_failure(policy, message, budget)
 
 
 def test_one_budget_serves_all_policies_of_an_answer() -> None:
