@@ -246,7 +246,7 @@ def test_a_service_listens_where_its_pod_is_reached(name: str) -> None:
 def test_the_services_run_the_images_that_make_images_puts_on_the_node() -> None:
     make = ["make", "--dry-run", "--no-print-directory", "images"]
     recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    tags = set(re.findall(r"--tag \$service:(\S+)", recipe))
+    tags = set(re.findall(r"--tag \$image:(\S+)", recipe))
 
     for name in SERVICES:
         image, _, tag = container_of(name)["image"].partition(":")
