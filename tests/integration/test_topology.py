@@ -217,6 +217,23 @@ def test_a_policy_is_parsed_only_when_it_changed(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("quick_account")
+def test_what_was_listed_is_seen_before_its_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
+    subscribe(create_topic("orders"), create_queue("billing"))
+    keeper, seen = open_keeper(), []
+
+    def describe(*arguments: Any) -> Any:
+        seen.append(keeper.current)
+        return describe_subscription(*arguments)
+
+    monkeypatch.setattr("viewer.aws.topology_keeper.describe_subscription", describe)
+    keeper.turn()
+
+    [early] = seen
+    assert only_topic(early).subscriptions[0].read is None
+    assert only_topic(keeper.current).subscriptions[0].read
+
+
+@pytest.mark.usefixtures("quick_account")
 def test_few_attributes_are_read_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     many(20, 1)
     running, most = 0, 0

@@ -137,6 +137,8 @@ class TopologyKeeper:
         before, self._gaps, self._is_throttled = self._gaps, {}, False
         try:
             self._list()
+            if self.current.read_at is None:  # attributes take longer: names can be seen meanwhile
+                self.current = self._picture(datetime.now(UTC))
             self._describe()
             read_at: datetime | None = datetime.now(UTC)
         except Unreachable as error:
