@@ -13,18 +13,8 @@ from consumer.tap_queue import NotOurs, NotReady, TapQueue
 from consumer.untap import remove_tap
 from pipeline.aws import sns_client, sqs_client
 from pipeline.endpoint import in_parallel, list_queues, list_subscriptions
-from tests.support.tapping import (
-    TAP,
-    Clock,
-    create_queue,
-    create_topic,
-    keep_later,
-    open_tap,
-    publish_to,
-    received,
-    subscribe,
-    tapped,
-)
+from tests.support.endpoints import create_queue, create_topic, subscribe
+from tests.support.tapping import TAP, Clock, keep_later, open_tap, publish_to, received, tapped
 
 pytestmark = pytest.mark.usefixtures("account")
 

@@ -23,16 +23,8 @@ from local.emulators import ROOT
 from local.settings import own_tap_name
 from pipeline.aws import sns_client, sqs_client
 from pipeline.watching import parse_patterns
-from tests.support.tapping import (
-    TAP,
-    Clock,
-    create_queue,
-    create_topic,
-    keep_later,
-    open_tap,
-    subscribe,
-    tapped,
-)
+from tests.support.endpoints import create_queue, create_topic, subscribe
+from tests.support.tapping import TAP, Clock, keep_later, open_tap, tapped
 from viewer.aws.topology_keeper import TopologyKeeper
 
 POLICY: dict[str, Any] = json.loads((ROOT / "docs" / "watch-iam-policy.json").read_text())

@@ -11,18 +11,10 @@ import pytest
 from pipeline.store.taps import Taps
 from tests.support.consuming import TestConsumer, refuse
 from tests.support.emulators import Names
+from tests.support.endpoints import create_queue, create_topic, subscribe
 from tests.support.services import Service
 from tests.support.stores import Store
-from tests.support.tapping import (
-    TAP,
-    create_queue,
-    create_topic,
-    open_tap,
-    publish_to,
-    received,
-    subscribe,
-    tapped,
-)
+from tests.support.tapping import TAP, open_tap, publish_to, received, tapped
 from tests.support.waiting import wait_for
 
 StartService = Callable[..., Service]

@@ -39,7 +39,7 @@ def _client(service: Any, *_: str) -> Any:
 
 def create_topic(name: str) -> str:
     """Return its ARN."""
-    fifo = {"FifoTopic": "true"} if name.endswith(".fifo") else {}
+    fifo = {"FifoTopic": "true", "ContentBasedDeduplication": "true"} if name.endswith(".fifo") else {}
     return str(client("sns").create_topic(Name=name, Attributes=fifo)["TopicArn"])
 
 

@@ -23,7 +23,7 @@ from pipeline.endpoint import (
     list_subscriptions,
     list_topics,
 )
-from tests.support.tapping import create_queue, create_topic, subscribe
+from tests.support.endpoints import create_queue, create_topic, subscribe
 from tests.support.waiting import wait_for
 
 TOPICS = (*(f"topic-{number}" for number in range(9)), *(f"topic-{number}.fifo" for number in range(9, 12)))

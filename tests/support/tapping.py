@@ -1,4 +1,4 @@
-"""A tap inside the test's process, and the topics and queues of somebody else."""
+"""A tap inside the test's process, and what it watches."""
 
 import json
 from typing import Any
@@ -34,29 +34,6 @@ def keep_later(tap: Tap, clock: Clock) -> None:
     """Let the tap take the next whole turn."""
     clock.now += 12
     tap.keep()
-
-
-def create_topic(name: str) -> str:
-    fifo = {"FifoTopic": "true", "ContentBasedDeduplication": "true"} if name.endswith(".fifo") else {}
-    return str(boto3.client("sns").create_topic(Name=name, Attributes=fifo)["TopicArn"])
-
-
-def create_queue(name: str) -> str:
-    """Return its ARN."""
-    sqs: Any = boto3.client("sqs")
-    fifo = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
-    url = sqs.create_queue(QueueName=name, Attributes=fifo)["QueueUrl"]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    return str(attributes["QueueArn"])
-
-
-def subscribe(topic: str, queue: str, **attributes: Any) -> str:
-    """Return the subscription's ARN. Attributes are those of SNS; what is no text is sent as JSON."""
-    texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in attributes.items()}
-    answer = boto3.client("sns").subscribe(
-        TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes=texts, ReturnSubscriptionArn=True
-    )
-    return str(answer["SubscriptionArn"])
 
 
 def publish_to(topic: str, text: str, **more: Any) -> None:

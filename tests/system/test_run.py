@@ -17,9 +17,10 @@ import requests
 
 from local.emulators import aws_environment
 from local.lock import hold
+from tests.support.endpoints import create_topic
 from tests.support.ports import free_port
 from tests.support.postgres import open_folder
-from tests.support.tapping import create_topic, publish_to, tapped
+from tests.support.tapping import publish_to, tapped
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,9 @@ import pytest
 from pipeline.aws import sqs_client
 from pipeline.endpoint import list_queues, list_subscriptions
 from tests.support.emulators import open_emulator
+from tests.support.endpoints import create_queue, create_topic, subscribe
 from tests.support.ports import closed_port, free_port
-from tests.support.tapping import create_queue, create_topic, publish_to, subscribe
+from tests.support.tapping import publish_to
 from tests.support.waiting import wait_for
 from tests.support.watching import Watch
 
