@@ -114,7 +114,9 @@ def test_of_an_event_the_reader_chooses_between_a_new_one_and_the_same(
     assert edited["id"] not in ("A-1", event["id"], "{{uuid}}")
 
 
-def test_the_subject_of_a_copy_can_be_seen_and_changed(page: Page, viewed_on: Viewed) -> None:
+def test_the_subject_of_a_copy_can_be_seen_and_changed(
+    page: Page, viewed_on: Viewed, ministack: Names
+) -> None:
     viewed_on.store.add([typed(raw_arrival("hi", attributes=ATTRIBUTES), subject="An order", topic="orders")])
     open_page(page, viewed_on)
     page.locator("tr.message").click()
@@ -123,8 +125,10 @@ def test_the_subject_of_a_copy_can_be_seen_and_changed(page: Page, viewed_on: Vi
 
     expect(page.get_by_role("heading", name="Publish to orders")).to_be_visible()
     expect(page.get_by_label("Subject")).to_have_value("An order")
+    expect(page.get_by_text("A copy:")).to_be_visible()
     page.get_by_role("button", name="CloudEvent").click()
-    expect(page.get_by_role("heading", name="Publish to orders")).to_be_hidden()
+    expect(page.get_by_text("A copy:")).to_be_hidden()
+    page.get_by_label("Topic").fill(ministack.topic)
     expect(page.get_by_label("Subject")).to_be_hidden()
     page.get_by_label("Publish this text exactly").check()
     expect(page.get_by_label("Subject")).to_be_visible()

@@ -1,10 +1,13 @@
 """Publishing from the page: the exact body, JSON that is checked, and the way to the message."""
 
+import json
 from collections.abc import Callable
 
+import boto3
 from playwright.sync_api import Page, expect
 
 from tests.support.emulators import Names
+from tests.support.endpoints import create_queue, create_topic, subscribe
 from tests.support.services import Service, Viewed
 
 RAW = '{ "order": {"id": 12345678901234567890} }'
@@ -40,3 +43,41 @@ def test_broken_json_is_said_where_it_is_broken(page: Page, viewed: Viewed) -> N
     expect(page.get_by_text("Not JSON")).to_have_count(0)
     text.fill("a plain text {")
     expect(page.get_by_text("Not JSON")).to_have_count(0)
+
+
+def test_any_topic_of_the_endpoint_is_offered_and_published_to(
+    page: Page, ministack: Names, start: Callable[..., Service], database_url: str
+) -> None:
+    topic, queue = f"{ministack.topic}.fifo", f"{ministack.queue}-other"
+    arn = create_topic(topic)
+    subscribe(arn, create_queue(queue))
+    viewer = start("viewer", {**ministack.environment, "DATABASE_URL": database_url})
+    page.goto(f"{viewer.url}/?tab=publish")
+
+    expect(page.locator(f'#publish-topics option[value="{topic}"]')).to_have_count(1)
+    expect(page.get_by_label("Message group")).to_be_hidden()
+    page.get_by_label("Topic").fill(topic)
+    expect(page.get_by_role("heading", name=f"Publish to {topic}")).to_be_visible()
+    expect(page.get_by_label("exactly as it is")).to_be_hidden()
+    page.get_by_label("A text or a whole CloudEvent").fill(RAW)
+    page.get_by_label("Message group").fill("A-1")
+    page.get_by_label("Subject").fill("An order")
+    page.get_by_role("button", name="Publish", exact=True).click()
+    expect(page.locator("#toast")).to_contain_text("1 published")
+
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    envelope = json.loads(message["Body"])
+    assert (envelope["TopicArn"], envelope["Message"], envelope["Subject"]) == (arn, RAW, "An order")
+
+
+def test_where_the_topic_of_the_pipeline_is_not_there_one_is_asked_for(
+    page: Page, ministack: Names, start: Callable[..., Service], database_url: str
+) -> None:
+    environment = {**ministack.environment, "DATABASE_URL": database_url, "TOPIC_NAME": "no-such-topic"}
+    viewer = start("viewer", environment)
+    page.goto(f"{viewer.url}/?tab=publish")
+
+    expect(page.get_by_role("heading", name="Publish", exact=True)).to_be_visible()
+    expect(page.get_by_label("Topic")).to_have_value("")

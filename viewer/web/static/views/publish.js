@@ -19,7 +19,7 @@ import { destinationsList } from "../panes/destinations.js";
 
 const MAX_COPIES = 1000;
 const ARRIVAL_MS = 15_000;
-const topic = document.body.dataset.topic.split(":").at(-1);
+const ownTopic = document.body.dataset.topic.split(":").at(-1);
 const NUMBER = String.raw`-?(0|[1-9]\d*)(\.\d+)?([eE][+\-]?\d+)?|\{\{n\}\}`;
 const TYPES = ["String", "Number", "Binary", "String.Array"];
 const PATTERNS = { Number: NUMBER, Binary: String.raw`[A-Za-z0-9+/]+={0,2}` };
@@ -29,7 +29,7 @@ const ABOUT_COPY = "A copy: what you leave as it is, is sent exactly as it was, 
 const ABOUT_NEW_EVENT =
   "It gets a new id and time, and names its original. With the id that it had, consumers take it as another " +
   "delivery of the same message, or, if the body differs, as one in conflict with it.";
-const ABOUT_GROUP = "Its group is not known: it goes to the group fanout. ";
+const MAX_GROUP = 128;
 const EXAMPLE = {
   specversion: "1.0",
   id: "{{uuid}}",
@@ -40,8 +40,7 @@ const EXAMPLE = {
   data: { text: "Order {{n}}", sku: "A-{{n}}", price: 12.5 },
 };
 
-const aboutCopy = ({ isNewEvent, topic: to, groupId }) =>
-  ABOUT_COPY + (to?.endsWith(".fifo") && !groupId ? ABOUT_GROUP : "") + (isNewEvent ? ABOUT_NEW_EVENT : "");
+const aboutCopy = ({ isNewEvent }) => ABOUT_COPY + (isNewEvent ? ABOUT_NEW_EVENT : "");
 
 const second = (label, click) => element("button", { type: "button", class: "second", click }, label);
 
@@ -68,22 +67,24 @@ export function open(place) {
   );
   const templates = element("span", {}, ABOUT_TEMPLATES);
   const subject = element("input", { id: "publish-subject", maxlength: 100 });
+  const topics = element("datalist", { id: "publish-topics" });
+  const topic = element("input", { id: "publish-topic", list: topics.id, required: true, maxlength: 256 });
+  const topicLine = line("publish-topic", "Topic ", topic, topics);
+  const group = element("input", { id: "publish-group", maxlength: MAX_GROUP, placeholder: "fanout" });
+  const groupLine = line("publish-group", "Message group ", group);
   const title = element("h2", {});
   const about = element("p", { class: "note" });
-  const subjectLine = element(
-    "p",
-    { class: "actions" },
-    element("label", { for: "publish-subject" }, "Subject (optional) "),
-    subject,
-  );
+  const subjectLine = line("publish-subject", "Subject (optional) ", subject);
   const faults = element("div", {});
   const form = element(
     "form",
     { class: "publish", submit, input: keep },
+    topicLine,
     element("label", { for: "publish-text" }, "A text or a whole CloudEvent. ", templates),
     text,
     problem,
     exactLine,
+    groupLine,
     subjectLine,
     attributes,
     element(
@@ -95,7 +96,7 @@ export function open(place) {
       second("Where would it go?", showDestinations),
       second("Add an attribute", () => addAttribute()),
       second("CloudEvent", () =>
-        write({ attributes: draft().attributes, text: JSON.stringify(EXAMPLE, null, 2) }),
+        write({ ...draft(), isCopy: false, exact: false, text: JSON.stringify(EXAMPLE, null, 2) }),
       ),
     ),
   );
@@ -104,6 +105,16 @@ export function open(place) {
   drawRecent();
   write(readDraft() ?? FIRST_DRAFT);
   drawFaults(faults).catch(() => {}); // the strip of stages shows what is away
+  offerTopics().catch(() => {});
+
+  // What the endpoint has, as choices. The pipeline's own topic may not be among them, where others are watched.
+  async function offerTopics() {
+    const names = (await ask("api/topology")).topics.map(({ name }) => name);
+    topics.replaceChildren(...names.map((value) => element("option", { value })));
+    if (names.length === 0 || names.includes(ownTopic) || topic.value !== ownTopic) return;
+    topic.value = "";
+    keep();
+  }
 
   function addAttribute(attribute) {
     const row = attributeRow(attribute, keep);
@@ -114,19 +125,34 @@ export function open(place) {
   function draft() {
     const rows = [...attributes.children].map((row) => [...row.children].map((field) => field.value));
     const values = rows.map(([name, type, value]) => ({ name, type, value }));
-    const typed = { exact: exact.checked, text: text.value, subject: subject.value, attributes: values };
-    return { ...copied, ...typed };
+    const typed = { text: text.value, subject: subject.value, attributes: values };
+    return {
+      ...copied,
+      ...typed,
+      exact: isExact(),
+      topic: topic.value,
+      groupId: isFifo() ? group.value : "",
+    };
+  }
+
+  // Only the topic of the pipeline is known to take CloudEvents.
+  function isExact() {
+    return exact.checked || topic.value !== ownTopic;
+  }
+
+  function isFifo() {
+    return topic.value.endsWith(".fifo");
   }
 
   function write(one) {
     // A draft of an older page is a new event that says nothing of that.
-    const { isCopy = false, isNewEvent = !one.exact, original, topic: to, groupId, copyOf } = one;
-    copied = isCopy ? { isCopy, isNewEvent, original, topic: to, groupId, copyOf } : {};
-    title.textContent = `Publish to ${(isCopy && to) || topic}`;
+    const { isCopy = false, isNewEvent = !one.exact, original, copyOf } = one;
+    copied = isCopy ? { isCopy, isNewEvent, original, copyOf } : {};
     about.textContent = isCopy ? aboutCopy(copied) : "";
     exact.checked = isCopy || (one.exact ?? false);
-    exactLine.hidden = isCopy;
     templates.hidden = isCopy;
+    topic.value = one.topic || ownTopic;
+    group.value = one.groupId ?? "";
     subject.value = one.subject ?? "";
     text.value = one.text;
     attributes.replaceChildren();
@@ -145,7 +171,7 @@ export function open(place) {
   async function showDestinations() {
     const asked = JSON.stringify(draft());
     try {
-      const question = { topic: copied.topic || topic, ...preview(draft()) };
+      const question = { topic: topic.value, ...preview(draft()) };
       const answer = await send("POST", "api/destinations", JSON.stringify(question));
       if (JSON.stringify(draft()) === asked) render(destinationsList(answer), destinations);
     } catch (error) {
@@ -154,9 +180,12 @@ export function open(place) {
   }
 
   function check() {
-    subjectLine.hidden = !exact.checked;
+    title.textContent = topic.value ? `Publish to ${topic.value}` : "Publish";
+    exactLine.hidden = Boolean(copied.isCopy) || topic.value !== ownTopic;
+    subjectLine.hidden = !isExact();
+    groupLine.hidden = !isFifo();
     const why = jsonProblem(text.value);
-    problem.textContent = why && !exact.checked ? `${why}. It will be sent as a text.` : why;
+    problem.textContent = why && !isExact() ? `${why}. It will be sent as a text.` : why;
   }
 
   async function submit(event) {
@@ -209,6 +238,9 @@ async function showPublished(cursor, isIt) {
   }
   toast("It has not arrived yet.");
 }
+
+const line = (id, label, ...fields) =>
+  element("p", { class: "actions" }, element("label", { for: id }, label), ...fields);
 
 const field = (label, value) =>
   element("input", { "aria-label": `attribute ${label}`, placeholder: label, value, required: true });
