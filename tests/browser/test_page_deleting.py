@@ -62,13 +62,34 @@ def test_a_queue_is_looked_into_whole_and_purged_by_its_name(
     page.goto(f"{viewer.url}/?tab=waiting")
     page.locator(".card summary").click()
     expect(page.locator(".card .whole")).to_contain_text("the end")
-    page.get_by_text("Purge a queue").click()
+    page.get_by_text("Purge this queue").click()
 
     page.get_by_label("Type its name to confirm").fill("wrong")
     page.get_by_role("button", name="Purge").click()
-    expect(page.locator("#toast")).to_contain_text("wrong is not the queue or its dead-letter queue")
+    expect(page.locator("#toast")).to_contain_text(f"wrong is not {ministack.queue}")
     page.get_by_label("Type its name to confirm").fill(ministack.queue)
     page.get_by_role("button", name="Purge").click()
 
     expect(page.get_by_text("The queue is empty.")).to_be_visible()
     wait_for(lambda: "Messages" not in sqs.receive_message(QueueUrl=url))
+
+
+def test_any_queue_is_chosen_to_be_looked_into_and_is_in_the_address(
+    page: Page, ministack: Names, start: Callable[..., Service], database_url: str
+) -> None:
+    sqs, other = boto3.client("sqs"), f"{ministack.queue}-other"
+    sqs.send_message(QueueUrl=sqs.create_queue(QueueName=other)["QueueUrl"], MessageBody="theirs")
+    viewer = start("viewer", {**ministack.environment, "DATABASE_URL": database_url})
+    page.goto(f"{viewer.url}/?tab=waiting")
+    expect(page.get_by_label("Queue", exact=True)).to_have_value(ministack.queue)
+
+    page.get_by_label("Queue", exact=True).fill(other)
+    page.get_by_role("button", name="Look into it").click()
+
+    expect(page.locator(".card")).to_contain_text("theirs")
+    expect(page).to_have_url(f"{viewer.url}/?tab=waiting&queue={other}")
+    page.get_by_label("Queue", exact=True).fill("no-such-queue")
+    page.get_by_role("button", name="Look into it").click()
+    expect(page.get_by_text("there is no queue no-such-queue")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".card")).to_contain_text("theirs")

@@ -52,12 +52,16 @@ def test_topics_are_drawn_with_what_they_lead_to(page: Page, viewer: Service) ->
     expect(eu).to_contain_text("→ eu 0 waiting")
     eu.locator("summary").click()
     expect(eu.locator("pre")).to_contain_text('"eu"')
+    eu.get_by_role("link", name="eu").click()
+    expect(page.get_by_label("Queue", exact=True)).to_have_value("eu")
+    expect(page.get_by_text("The queue is empty.")).to_be_visible()
+    page.go_back()
     expect(page.get_by_text("Queues without a subscription")).to_be_visible()
 
     page.get_by_label("Show").fill("QUIET")
     expect(topics).to_have_count(1)
     page.get_by_label("Show").fill("")
-    topics.first.get_by_role("link", name="orders").click()
+    topics.first.get_by_role("link", name="orders", exact=True).click()
     expect(page.locator("#q")).to_have_value("topic:orders")
     expect(page).to_have_url(f"{viewer.url}/?q=topic%3Aorders")
 

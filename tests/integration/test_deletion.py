@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import boto3
 from flask.testing import FlaskClient
 
 from tests.support.emulators import Names
@@ -21,17 +22,17 @@ def test_one_message_is_deleted(open_viewer: OpenViewer, store: Store) -> None:
     assert [one["seq"] for one in viewer.get("/api/messages").json["messages"]] == [second]  # type: ignore[index]
 
 
-def test_only_the_queue_and_its_dead_letter_queue_are_purged(
-    open_viewer: OpenViewer, store: Store, ministack: Names
-) -> None:
+def test_a_queue_is_purged_by_its_name(open_viewer: OpenViewer, store: Store, ministack: Names) -> None:
     viewer = open_viewer(store, ministack.topic, queue_name=ministack.queue)
+    sqs, another = boto3.client("sqs"), f"{ministack.queue}-another"
+    sqs.send_message(QueueUrl=sqs.create_queue(QueueName=another)["QueueUrl"], MessageBody="theirs")
 
-    assert viewer.delete("/api/waiting").status_code == 400
-    assert viewer.delete("/api/waiting?queue=another").status_code == 400
-    assert viewer.delete(f"/api/waiting?queue={ministack.queue}").json == {
-        "queue": ministack.queue,
-        "messages": 0,
-    }
+    for wrong in ("", "?queue=", "?queue=a%20b"):
+        assert viewer.delete(f"/api/waiting{wrong}").status_code == 400
+    assert viewer.delete("/api/waiting?queue=no-such-queue").status_code == 404
+    for queue, messages in ((ministack.queue, 0), (another, 1), (another, 0)):
+        answer = viewer.delete(f"/api/waiting?queue={queue}")
+        assert answer.json == {"queue": queue, "messages": messages}
 
 
 def test_some_messages_are_deleted(open_viewer: OpenViewer, store: Store) -> None:

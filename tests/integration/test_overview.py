@@ -110,6 +110,21 @@ def test_looking_at_a_queue_tells_all_and_changes_nothing(
     assert received[0]["Attributes"]["ApproximateReceiveCount"] == "1"  # this one
 
 
+def test_any_queue_is_looked_into_by_its_name(open_viewer: OpenViewer, store: Store, names: Names) -> None:
+    sqs, other = boto3.client("sqs"), f"{names.queue}-other.fifo"
+    url = sqs.create_queue(QueueName=other, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="theirs", MessageGroupId="g", MessageDeduplicationId="d")
+    viewer = open_viewer(store, names.topic, queue_name=names.queue)
+
+    found = json_of(viewer, f"/api/waiting?queue={other}")
+
+    assert (found["queue"]["name"], found["queue"]["visible"]) == (other, 1)
+    assert [one["body"] for one in found["messages"]] == ["theirs"]
+    assert json_of(viewer, "/api/waiting")["queue"]["name"] == names.queue
+    missing = viewer.get("/api/waiting?queue=no-such-queue")
+    assert (missing.status_code, missing.json["detail"]) == (404, "there is no queue no-such-queue")  # type: ignore[index]
+
+
 def test_an_overview_without_aws_says_what_is_unknown(open_viewer: OpenViewer, store: Store) -> None:
     viewer = open_viewer(store)
 

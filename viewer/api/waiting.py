@@ -1,32 +1,47 @@
-"""Waiting: what is in the queue now, and purging it: `/api/waiting`."""
+"""Waiting: what is in a queue now, and purging it: `/api/waiting`."""
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
+from pipeline.endpoint import is_missing
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
 from pipeline.timely import NoAnswer, Timely
 from viewer.api import examples
-from viewer.api.blueprint import ApiBlueprint
+from viewer.api.blueprint import ApiBlueprint, problems
 from viewer.api.checks import Parameters
-from viewer.api.models import Count, WaitingMessage
+from viewer.api.models import Absent, Count, WaitingMessage
 from viewer.api.status import DEADLINE_SECONDS, FRESH_SECONDS
 from viewer.api.views import Views
 from viewer.aws.fetching import FetchError
 from viewer.aws.queue_inspection import CannotLook, Depth, Queues
 
+# "CreateQueue", AWS.
+QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}(\.fifo)?$", max_length=80)]
+# Queues that were looked into last.
+MAX_KNOWN = 100
+
+
+class LookQuery(Parameters):
+    """Which queue."""
+
+    queue: QueueName | Absent = Field(None, description="its name; else, the queue of the pipeline")
+
 
 class PurgeQuery(Parameters):
     """Which queue."""
 
-    queue: str = Field(description="its name: of the queue, or of its dead-letter queue")
+    queue: QueueName = Field(description="its name")
 
 
 @dataclass(slots=True)
 class WaitingMessages:
-    """What is in the queue, oldest first."""
+    """What is in a queue, oldest first."""
 
     queue: Depth
     messages: Annotated[list[WaitingMessage] | None, Field(description="null: they cannot be seen")]
@@ -47,43 +62,51 @@ class Purged:
 
 def waiting_blueprint(queues: Queues, views: Views) -> ApiBlueprint:
     """Return `/api/waiting`."""
-    blueprint = ApiBlueprint("waiting", __name__, about="What is in the queue", prefix="/api/waiting")
-    looked_at = Timely(lambda: _look(queues, views), FRESH_SECONDS, DEADLINE_SECONDS)
+    blueprint = ApiBlueprint("waiting", __name__, about="What is in a queue", prefix="/api/waiting")
 
-    @blueprint.get("")
-    def list_waiting() -> WaitingMessages:
-        """See what is in the queue, without receiving it.
+    @functools.lru_cache(MAX_KNOWN)
+    def looked_at(name: str) -> Timely[WaitingMessages]:
+        return Timely(lambda: _look(queues, name, views), FRESH_SECONDS, DEADLINE_SECONDS)
+
+    @blueprint.get("", responses=problems(404))
+    def list_waiting(query: LookQuery) -> WaitingMessages:
+        """See what is in a queue, without receiving it.
 
         Emulators show the messages; AWS only tells how many there are.
         """
-        try:
-            return looked_at()
-        except AWS_ERRORS as error:
-            raise Problem(503, f"SQS does not answer: {explain(error)}") from None
-        except NoAnswer as error:
-            raise Problem(503, f"SQS does not answer: {error}") from None
+        name = query.queue or queues.name
+        with _refusals(name):
+            return looked_at(name)()
 
-    @blueprint.delete("")
+    @blueprint.delete("", responses=problems(404))
     def purge_queue(query: PurgeQuery) -> Purged:
         """Purge a queue.
 
-        Deletes all messages in the queue, or in its dead-letter queue, for good. Its name confirms it.
+        Deletes all messages in it for good. Its name confirms it.
         """
-        try:
-            found = next((one for one in queues.depths() if one and one.name == query.queue), None)
-            if not found:
-                wrong = f"{query.queue} is not the queue or its dead-letter queue"
-                raise Problem(400, wrong, parameter="queue")
-            queues.purge(found.name)
-        except AWS_ERRORS as error:
-            raise Problem(503, f"SQS does not answer: {explain(error)}") from None
-        return Purged(found.name, found.total)
+        with _refusals(query.queue):
+            depth = queues.depth(query.queue)
+            queues.purge(query.queue)
+        return Purged(query.queue, depth.total)
 
     return blueprint
 
 
-def _look(queues: Queues, views: Views) -> WaitingMessages:
-    queue, _ = queues.depths()
+@contextlib.contextmanager
+def _refusals(queue: str) -> Iterator[None]:
+    """Turn what SQS answers, or that it does not, into the Problem that says so."""
+    try:
+        yield
+    except NoAnswer as error:
+        raise Problem(503, f"SQS does not answer: {error}") from None
+    except AWS_ERRORS as error:
+        if is_missing(error):
+            raise Problem(404, f"there is no queue {queue}") from None
+        raise Problem(503, f"SQS does not answer: {explain(error)}") from None
+
+
+def _look(queues: Queues, name: str, views: Views) -> WaitingMessages:
+    queue = queues.depth(name)
     try:
         found = queues.look(queue)
     except (CannotLook, FetchError) as error:

@@ -84,7 +84,7 @@ class CannotLook(Exception):
 
 
 class Queues:
-    """The queue and its dead-letter queue. Methods raise what boto3 raises."""
+    """The queue of the pipeline and its dead-letter queue, and any other. Methods raise what boto3 raises."""
 
     def __init__(self, sqs: "SQSClient", name: str) -> None:
         """Send no request yet."""
@@ -100,8 +100,12 @@ class Queues:
         queue, dead = self.described()
         return queue.depth, dead.depth if dead else None
 
+    def depth(self, name: str) -> Depth:
+        """Return the depth of any queue."""
+        return self._describe(name).depth
+
     def purge(self, name: str) -> None:
-        """Delete all messages in this queue."""
+        """Delete all messages in any queue."""
         self._sqs.purge_queue(QueueUrl=queue_url(self._sqs, name))
 
     def look(self, depth: Depth) -> list[Waiting]:

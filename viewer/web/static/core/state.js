@@ -1,5 +1,6 @@
-// What is shown, as the address says it: search (q), message (m), pane, tab, window of the charts, dead
-// letter, columns, the message that m is compared with. So every view can be linked to, and the browser's back button works.
+// What is shown, as the address says it: search (q), message (m), pane, tab, window of the charts, dead letter,
+// columns, the message that m is compared with, the queue that is looked into. So every view can be linked to,
+// and the browser's back button works.
 
 const DEFAULTS = {
   q: "",
@@ -10,6 +11,7 @@ const DEFAULTS = {
   letter: "",
   cols: "",
   with: "",
+  queue: "",
 };
 const listeners = new Set();
 

@@ -1,10 +1,11 @@
-// What is on the queue now: not delivered yet. Looking receives nothing and changes no receive count.
+// What is in a queue now: not delivered yet. Looking receives nothing and changes no receive count.
 
 import { ask, canWrite, send } from "../core/api.js";
 import { localTime } from "../core/clock.js";
 import { each } from "../core/each.js";
 import { number, size, visible } from "../core/format.js";
 import { repeat } from "../core/repeat.js";
+import { go, onChange, state } from "../core/state.js";
 import { toast } from "../core/toast.js";
 import { html, nothing, render } from "../core/view.js";
 
@@ -13,27 +14,60 @@ const POLL_MS = 2000;
 export function open(place) {
   let waiting = null;
   let problem = null;
+  let names = []; // of all queues of the endpoint
 
   draw();
   const polling = repeat(poll, () => POLL_MS);
-  return polling.stop;
+  const unfollow = onChange((now, before) => {
+    if (now.queue === before.queue) return;
+    waiting = problem = null;
+    draw();
+    polling.now();
+  });
+  listQueues().catch(() => {}); // a name can be typed
+  return () => {
+    unfollow();
+    polling.stop();
+  };
 
   async function poll() {
+    const { queue } = state;
+    let [answer, failure] = [null, null];
     try {
-      waiting = await ask("api/waiting");
-      problem = null;
+      answer = await ask(`api/waiting?${new URLSearchParams(queue && { queue })}`);
     } catch (error) {
-      problem = error.message;
+      failure = error.message;
     }
+    if (queue !== state.queue) return;
+    waiting = answer ?? waiting;
+    problem = failure;
+    draw();
+  }
+
+  async function listQueues() {
+    names = (await ask("api/topology")).queues.map(({ name }) => name);
     draw();
   }
 
   function draw() {
     render(
-      html`<h2>Waiting in the queue</h2>
+      html`<h2>Waiting in a queue</h2>
         <p class="note">
           Not delivered yet. Looking changes nothing: no message is received, and no receive count increases.
         </p>
+        <form class="actions" @submit=${choose}>
+          <label for="chosen-queue">Queue</label>
+          <input
+            id="chosen-queue"
+            name="chosen"
+            list="queues"
+            size="32"
+            maxlength="80"
+            .value=${state.queue || (waiting?.queue.name ?? "")}
+          />
+          <datalist id="queues">${names.map((name) => html`<option value=${name}></option>`)}</datalist>
+          <button class="second">Look into it</button>
+        </form>
         ${problem ? html`<p class="problem">${problem}</p>` : nothing}
         ${waiting ? describe(waiting) : problem ? nothing : html`<p class="note">Looking into the queue …</p>`}
         ${canWrite && waiting ? purgeForm(waiting.queue.name) : nothing}`,
@@ -46,6 +80,7 @@ export function open(place) {
     const form = event.target;
     try {
       const queue = form.elements.queue.value;
+      if (queue !== waiting.queue.name) throw new Error(`${queue} is not ${waiting.queue.name}`);
       const answer = await send("DELETE", `api/waiting?${new URLSearchParams({ queue })}`);
       toast(`${answer.queue} purged: about ${number(answer.messages)} messages deleted`);
       form.reset();
@@ -57,16 +92,21 @@ export function open(place) {
 
   function purgeForm(name) {
     return html`<details class="purge">
-      <summary>Purge a queue</summary>
+      <summary>Purge this queue</summary>
       <form class="actions" @submit=${purge}>
         <label for="purge-name">
-          Deletes all messages in the queue, or in its dead-letter queue, for good. Type its name to confirm:
+          Deletes all messages in it for good. Type its name to confirm:
         </label>
         <input id="purge-name" name="queue" required autocomplete="off" placeholder=${name} />
         <button>Purge</button>
       </form>
     </details>`;
   }
+}
+
+function choose(event) {
+  event.preventDefault();
+  go({ queue: event.target.elements.chosen.value.trim() });
 }
 
 function describe({ queue, messages, reason }) {

@@ -15,7 +15,7 @@ export const topicFan = (known, isTap) => (topic) => {
   const isWatched = others.length < topic.subscriptions.length;
   return html`<li>
     <h3>
-      ${searchLink(topic.name)}
+      ${viewLink(topic.name, { tab: "messages", m: "", q: `topic:${topic.name}` })}
       <small>${topic.fifo ? "FIFO · " : ""}${subscriptionsOf(others)}${isWatched ? " · watched" : ""}</small>
     </h3>
     <ul class="fan">
@@ -62,7 +62,7 @@ export function queueLine(arn, known, before = []) {
   const dead = queue?.dead_letter_queue;
   const next = dead && !before.includes(dead);
   return html`<span class="queue" data-state=${queue?.state ?? "unread"}>
-      → <b><bdi>${visible(name)}</bdi></b> <small>${queue ? holds(queue) : "not known"}</small>
+      → ${viewLink(name, { tab: "waiting", queue: name })} <small>${queue ? holds(queue) : "not known"}</small>
     </span>
     ${next ? html`<small>dead letters</small> ${queueLine(dead, known, [...before, arn])}` : nothing}`;
 }
@@ -76,13 +76,12 @@ function holds({ state, visible: ready, in_flight: inFlight, delayed }) {
   return [[ready, "waiting"], ...more].map(([many, what]) => `${number(many)} ${what}`).join(" · ");
 }
 
-// Leads to the messages of a topic.
-function searchLink(topic) {
-  const changes = { tab: "messages", m: "", q: `topic:${topic}` };
+// Leads from the name of a topic to its messages, and from that of a queue into it.
+function viewLink(name, changes) {
   const click = (event) => {
     if (opensElsewhere(event)) return;
     event.preventDefault();
     go(changes);
   };
-  return html`<a href=${address(changes)} @click=${click}><bdi>${visible(topic)}</bdi></a>`;
+  return html`<a href=${address(changes)} @click=${click}><bdi>${visible(name)}</bdi></a>`;
 }
