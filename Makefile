@@ -29,7 +29,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
 
 .DEFAULT_GOAL := help
-.PHONY: help run watch unwatch samples test chaos attack bench bench-pipeline bench-viewer test-containers lint types format readme vendor lock sbom localstack clean distclean
+.PHONY: help run watch unwatch samples test chaos attack bench bench-pipeline bench-viewer bench-watch test-containers lint types format readme vendor lock sbom localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret release manifests
 
 help: ## list the targets
@@ -60,13 +60,16 @@ chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## run the chaos tests at ful
 attack: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## attack a running system (EMULATOR=localstack for LocalStack, REPORT=1 writes docs/attack.md)
 	$(BIN)/python -m tests.attack $(if $(REPORT),--report) $(ATTACKS)
 
-bench: bench-pipeline bench-viewer ## run both benchmarks; each writes its part of docs/benchmark.md
+bench: bench-pipeline bench-viewer bench-watch ## run the benchmarks; each writes its part of docs/benchmark.md
 
 bench-pipeline: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## benchmark the producer and the consumer against a bare boto3 loop
 	$(BIN)/python -m tests.bench.pipeline && $(BIN)/python -m tests.support.documents
 
 bench-viewer: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## benchmark the page, the streams and the search
 	$(BIN)/python -m tests.bench.viewer && $(BIN)/python -m tests.support.documents
+
+bench-watch: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## benchmark watching an endpoint with 100 topics
+	$(BIN)/python -m tests.bench.watch && $(BIN)/python -m tests.support.documents
 
 lint: $(VENV)/dev.txt ## check style and likely errors
 	$(BIN)/ruff check .

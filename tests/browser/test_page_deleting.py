@@ -71,7 +71,7 @@ def test_a_queue_is_looked_into_whole_and_purged_by_its_name(
     page.get_by_role("button", name="Purge").click()
 
     expect(page.get_by_text("The queue is empty.")).to_be_visible()
-    wait_for(lambda: "Messages" not in sqs.receive_message(QueueUrl=url))
+    wait_for(lambda: "Messages" not in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=0))
 
 
 def test_any_queue_is_chosen_to_be_looked_into_and_is_in_the_address(
