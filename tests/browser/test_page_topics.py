@@ -48,7 +48,7 @@ def test_topics_are_drawn_with_what_they_lead_to(page: Page, viewer: Service) ->
     lines = topics.first.locator(".fan > li")
     expect(lines).to_have_count(3)
     expect(lines.filter(has_text="everything")).to_contain_text("dead letters → dead-orders 0 waiting")
-    eu = lines.filter(has_text="if region")
+    eu = lines.filter(has_text="if region is eu")
     expect(eu).to_contain_text("→ eu 0 waiting")
     eu.locator("summary").click()
     expect(eu.locator("pre")).to_contain_text('"eu"')

@@ -36,5 +36,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 @pytest.hookimpl
 def pytest_xdist_auto_num_workers() -> int:
-    """Two workers for each core: tests of several processes wait more than they compute."""
-    return 2 * (os.cpu_count() or 1)
+    """One worker more than there are cores: tests of several processes wait more than they compute."""
+    return (os.cpu_count() or 1) + 1

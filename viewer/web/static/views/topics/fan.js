@@ -6,6 +6,7 @@ import { opensElsewhere } from "../../core/dom.js";
 import { address, go } from "../../core/state.js";
 import { html, nothing } from "../../core/view.js";
 
+const MAX_VALUES = 3;
 const STATES = { missing: "does not exist", elsewhere: "another account or region", unread: "not read" };
 
 // Returns what draws a topic; `known` are queues by their ARNs. Fanout's own subscriptions only say that the
@@ -46,13 +47,20 @@ function line(subscription, known) {
 
 function filterOf({ filter_policy: policy, filter_scope: scope, filter_problem: problem, read_at: readAt }) {
   if (!scope) return html`<span class="filter">${readAt ? "all messages" : "…"}</span>`;
-  const fields = typeof policy === "string" ? "" : Object.keys(policy).join(", ");
+  const fields = typeof policy === "string" ? "" : Object.entries(policy).map(condition).join(", ");
   const text = typeof policy === "string" ? policy : JSON.stringify(policy, null, 2);
   return html`<details class="filter">
     <summary>if ${scope === "MessageBody" ? "the body's " : ""}<bdi>${visible(fields) || "…"}</bdi></summary>
     ${problem ? html`<p class="problem">${problem}</p>` : nothing}
     <pre><bdi>${visible(text)}</bdi></pre>
   </details>`;
+}
+
+// A field of a filter policy, with its values if these are few and plain.
+function condition([name, wanted]) {
+  const isPlain =
+    Array.isArray(wanted) && wanted.length <= MAX_VALUES && !wanted.some((one) => one instanceof Object);
+  return isPlain ? `${name} is ${wanted.join(" or ")}` : name;
 }
 
 // A queue, how much it holds, and the dead-letter queues behind it.
