@@ -12,16 +12,15 @@ from tests.support.endpoints import (
     create_topic,
     publish_and_store,
     subscribe,
-    use_account_of_its_own,
 )
 from tests.support.services import Service, Viewed
 from tests.support.stores import Store
 
 
 @pytest.fixture
-def orders(ministack_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
+def orders(open_account: Callable[[str], dict[str, str]]) -> str:
     """A topic with three subscriptions, in an account of its own; its ARN."""
-    use_account_of_its_own(ministack_port, monkeypatch)
+    open_account("ministack")
     topic = create_topic("orders")
     subscribe(topic, create_queue("everything", create_queue("dead-orders")))
     subscribe(topic, create_queue("eu"), FilterPolicy={"region": ["eu"]})

@@ -17,7 +17,6 @@ from tests.support.endpoints import (
     publish_and_store,
     refuse,
     subscribe,
-    use_account_of_its_own,
 )
 from tests.support.examples import raw_arrival
 from tests.support.stores import Store
@@ -33,14 +32,10 @@ POLICIES: dict[str, Any] = {
 BODY = '{"order": {"card": "4111", "lines": [{"sku": "A-1"}]}}'
 
 
-@pytest.fixture(params=["ministack", "localstack"])
-def any_account(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    return use_account_of_its_own(request.getfixturevalue(f"{request.param}_port"), monkeypatch)
-
-
 @pytest.fixture
-def account(localstack_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    return use_account_of_its_own(localstack_port, monkeypatch)
+def localstack_account(open_account: Callable[[str], dict[str, str]]) -> None:
+    """An account of its own on LocalStack."""
+    open_account("localstack")
 
 
 def open_keeper() -> TopologyKeeper:
@@ -77,7 +72,7 @@ def ask(viewer: FlaskClient, **draft: Any) -> Any:
     return answer.json
 
 
-@pytest.mark.usefixtures("any_account")
+@pytest.mark.usefixtures("account")
 def test_a_stored_message_went_where_its_attributes_lead(open_viewer: OpenViewer, store: Store) -> None:
     topic = orders()
     seq = publish_and_store(store, topic, BODY, region=("String", "us"), price=("Number", "150.5"))
@@ -99,7 +94,7 @@ def test_a_stored_message_went_where_its_attributes_lead(open_viewer: OpenViewer
     assert {name for name in ("eu", "dear") if delivered(name)} == {"dear"}
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("localstack_account")
 def test_a_draft_would_go_where_its_body_and_attributes_lead(open_viewer: OpenViewer, store: Store) -> None:
     topic = orders()
     subscribe(
@@ -131,7 +126,7 @@ def test_a_draft_would_go_where_its_body_and_attributes_lead(open_viewer: OpenVi
     assert answer["note"] == "by the filter policies as they are now"
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("localstack_account")
 def test_what_is_no_filter_policy_is_told_apart(open_viewer: OpenViewer, store: Store) -> None:
     topic = create_topic("orders")
     gone = create_queue("gone")
@@ -152,7 +147,7 @@ def test_what_is_no_filter_policy_is_told_apart(open_viewer: OpenViewer, store: 
     assert unknown["theirs"] == (None, "its filter policy is not known")
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("localstack_account")
 def test_a_message_of_an_unknown_topic_has_no_destinations(open_viewer: OpenViewer, store: Store) -> None:
     topic = create_topic("orders")
     store.add([raw_arrival("hello")])
@@ -220,7 +215,7 @@ def test_what_needs_a_token_needs_it_here_too(open_viewer: OpenViewer, store: St
 REDACT = "data.order.card,attr.token"
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("localstack_account")
 def test_no_word_holds_a_masked_value(open_viewer: OpenViewer, store: Store) -> None:
     topic = create_topic("orders")
     policies: dict[str, tuple[str, Any]] = {
@@ -264,7 +259,7 @@ def test_no_word_holds_a_masked_value(open_viewer: OpenViewer, store: Store) -> 
     assert shown["either"] == {"$or": [{"token": "•••"}, {"region": ["eu"]}]}
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("localstack_account")
 @pytest.mark.parametrize(
     "body",
     [
@@ -295,7 +290,7 @@ def test_no_shape_of_a_body_makes_a_masked_value_known(
     assert len(answer["destinations"]) == 3 * len(paths)
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("localstack_account")
 def test_a_draft_with_a_mask_in_it_is_refused(open_viewer: OpenViewer, store: Store) -> None:
     viewer = open_viewer(store, redact=REDACT)
     for draft in ({"body": '{"card": "•••"}'}, {"body": "", "attributes": {"token": "•••"}}):
@@ -307,7 +302,7 @@ def test_a_draft_with_a_mask_in_it_is_refused(open_viewer: OpenViewer, store: St
 # ---- many
 
 
-@pytest.mark.usefixtures("account")
+@pytest.mark.usefixtures("localstack_account")
 def test_the_topology_of_many_topics_is_answered_at_once(open_viewer: OpenViewer, store: Store) -> None:
     for number in range(100):
         topic = create_topic(f"topic-{number}")

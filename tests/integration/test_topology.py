@@ -18,7 +18,6 @@ from tests.support.endpoints import (
     redrive,
     refuse,
     subscribe,
-    use_account_of_its_own,
 )
 from tests.support.ports import closed_port
 from viewer.aws.filter_policy import FilterPolicy, PolicyError, parse_policy
@@ -35,15 +34,10 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(params=["ministack", "localstack"])
-def account(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An account of its own on each emulator."""
-    return use_account_of_its_own(request.getfixturevalue(f"{request.param}_port"), monkeypatch)
-
-
 @pytest.fixture
-def quick_account(ministack_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    return use_account_of_its_own(ministack_port, monkeypatch)
+def quick_account(open_account: Callable[[str], dict[str, str]]) -> None:
+    """An account of its own on the quick emulator."""
+    open_account("ministack")
 
 
 def open_keeper(clock: Clock | None = None) -> TopologyKeeper:
@@ -113,15 +107,18 @@ def test_names_have_any_allowed_character_and_fifo_is_recognised() -> None:
     assert topology.queues[queue].arn.name == f"{EVERY_CHARACTER}.fifo"
 
 
-def test_every_protocol_is_listed_and_a_pending_subscription_is_not_described(account: str) -> None:
+def test_every_protocol_is_listed_and_a_pending_subscription_is_not_described(
+    account: dict[str, str],
+) -> None:
+    number = account["AWS_ACCESS_KEY_ID"]
     topic = create_topic("orders")
-    function = f"arn:aws:lambda:us-east-1:{account}:function:count"
+    function = f"arn:aws:lambda:us-east-1:{number}:function:count"
     subscribe(topic, function, "lambda")
     subscribe(topic, f"http://127.0.0.1:{closed_port()}/hook", "http")
     subscribe(topic, "somebody@example.com", "email")
     subscribe(topic, "arn:aws:sqs:us-east-1:111111111111:theirs")
-    subscribe(topic, f"arn:aws:sqs:eu-west-1:{account}:far")
-    subscribe(topic, f"arn:aws:sqs:us-east-1:{account}:never-made")
+    subscribe(topic, f"arn:aws:sqs:eu-west-1:{number}:far")
+    subscribe(topic, f"arn:aws:sqs:us-east-1:{number}:never-made")
 
     topology = read()
 

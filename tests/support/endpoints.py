@@ -3,28 +3,16 @@
 import functools
 import json
 import os
-import random
 import time
 from collections.abc import Callable
 from typing import Any
 
 import boto3
-import pytest
 from botocore.exceptions import ClientError
 
 from consumer.queue import Queue
-from local.emulators import aws_environment
 from pipeline.aws import sqs_client
 from tests.support.stores import Store
-
-
-def use_account_of_its_own(port: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Lead boto3 to an empty account of this emulator; return its number. Emulators take it from the key."""
-    account = str(random.randrange(10**11, 10**12))
-    for name, value in {**aws_environment(port), "AWS_ACCESS_KEY_ID": account}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # which keeps the keys
-    return account
 
 
 def client(service: str) -> Any:
