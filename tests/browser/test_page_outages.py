@@ -143,6 +143,27 @@ def test_a_page_whose_script_never_arrives_says_so_and_stops_asking(page: Page, 
     assert len(loads) == 6
 
 
+def test_a_style_that_a_view_lacks_later_does_not_load_the_page_again(page: Page, viewed: Viewed) -> None:
+    open_page(page, viewed)
+    page.wait_for_load_state("load")
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+
+    page.evaluate(
+        """async () => {
+          const style = document.createElement("link");
+          Object.assign(style, { rel: "stylesheet", href: "static/none.css" });
+          const failed = new Promise((done) => style.addEventListener("error", done));
+          document.head.append(style);
+          await failed;
+          for (let n = 0; n < 3; n += 1) await fetch("health"); // which a page asks before it loads again
+        }"""
+    )
+
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    assert loads == []
+
+
 def test_a_read_that_the_browser_dropped_is_tried_once_more(page: Page, viewed: Viewed) -> None:
     viewed.store.add([arrival({"order": 1})])
     page.route("**/api/messages/1", lambda route: route.abort(), times=1)

@@ -15,16 +15,15 @@
     location.reload();
   };
 
-  addEventListener(
-    "error",
-    ({ target }) => {
-      if (noticed || !(target instanceof Element) || !target.matches("script, link[rel=stylesheet]")) return;
-      noticed = true;
-      if (loads < MAX_LOADS) setTimeout(again, loads * RETRY_MS);
-    },
-    true,
-  );
+  const notice = ({ target }) => {
+    if (noticed || !(target instanceof Element) || !target.matches("script, link[rel=stylesheet]")) return;
+    noticed = true;
+    if (loads < MAX_LOADS) setTimeout(again, loads * RETRY_MS);
+  };
+
+  addEventListener("error", notice, true);
   addEventListener("load", () => {
+    removeEventListener("error", notice, true); // what a view loads later is its own affair
     if (!noticed) return sessionStorage.removeItem(COUNT);
     const place = document.getElementById("connection");
     place.dataset.state = "broken";
