@@ -100,13 +100,7 @@ def main() -> None:
     except Stopped:
         return
     if tap:
-        taps = Taps(database)
-
-        def tell(watched: WatchedTopics) -> None:
-            health.warn(watched.problems)
-            with contextlib.suppress(*DATABASE_ERRORS):  # the pollers say that it is away
-                taps.tell(watched)
-
+        tell = functools.partial(_tell, health, Taps(database))
         _start("tap", tap.keep_until_stopped, stop, lambda: health.beat("tap"), tell)
     pollers = [
         Poller(f"{source.poller}-{number}", context)
@@ -130,6 +124,13 @@ def main() -> None:
     _drain(threads)
     drained.set()
     log.info("stopped")
+
+
+def _tell(health: Health, taps: Taps, watched: WatchedTopics) -> None:
+    """Tell what is watched: an operator by readiness, readers by the store."""
+    health.warn(watched.problems)
+    with contextlib.suppress(*DATABASE_ERRORS):  # the pollers say that it is away
+        taps.tell(watched)
 
 
 def _start(name: str, target: Callable[..., None], *args: Any) -> threading.Thread:

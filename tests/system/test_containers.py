@@ -467,6 +467,9 @@ def test_one_container_watches_every_topic_of_a_localstack_and_leaves_nothing_th
 
     wait_for(lambda: shown() == ["two lamps"], 20, "the message")
     assert "fanout-tap" in awslocal("sqs", "list-queues")
+    # The container cannot see who reaches its port.
+    url = "http://127.0.0.1:5000/api/messages?all=1"
+    assert watcher.exec("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "DELETE", url) == "403"
     docker("stop", "--time", "20", watcher.id)
     assert watcher.inspect()["State"]["ExitCode"] == 0
     assert "fanout-tap" not in awslocal("sqs", "list-queues")
