@@ -202,8 +202,10 @@ class Tap:
             problems |= {kind: line for kind, line in self._problems.items() if kind in _OF_WHOLE_TURNS}
 
     def _is_whole_turn_due(self, watched: Sequence[str]) -> bool:
+        # The queue first: a topic that is subscribed before its queue is there loses what it sends.
         return (
-            self._clock() >= self._whole_turn_at
+            self._is_queue_forgotten()
+            or self._clock() >= self._whole_turn_at
             or self.queue.is_gone.is_set()
             or self._not_tapped.is_throttled
             or not self._known.issuperset(watched)
@@ -249,6 +251,10 @@ class Tap:
         self._tapped = {topic: arn for topic, arn in self._tapped.items() if topic not in gone}
         self._known -= gone
         self._order = list(watched)
+
+    def _is_queue_forgotten(self) -> bool:
+        """Return whether an emulator restarted without the queue; AWS charges for requests, and keeps it."""
+        return not self._is_aws and not self.queue.exists()
 
     def _is_last_recreated(self) -> bool:
         """Return whether the last one in the list was created again; if not, none has been in its place.

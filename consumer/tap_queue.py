@@ -76,6 +76,17 @@ class OwnQueue:
         assert self._arn is not None
         return self._arn
 
+    def exists(self) -> bool:
+        """Return whether there is a queue of its name; if not, `keep` makes it. Raises what boto3 raises."""
+        try:
+            queue_url(self._sqs, self.name)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            self.is_gone.set()
+            return False
+        return True
+
     def keep(self) -> tuple[Arn, bool]:
         """Return its ARN, and whether it was created: then nothing that led to it counts.
 

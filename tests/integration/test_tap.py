@@ -93,6 +93,27 @@ def test_a_topic_that_is_deleted_and_created_again_between_two_turns_is_tapped_a
     assert received() == ["a", "b", "c"]
 
 
+def test_an_emulator_that_restarted_between_two_turns_is_tapped_again_queue_first() -> None:
+    tap = open_tap()
+    topic = create_topic("orders")
+    tap.keep()
+
+    sqs = sqs_client(5)
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=TAP)["QueueUrl"])
+    boto3.client("sns").delete_topic(TopicArn=topic)
+    create_topic("orders")
+    requests: list[str] = []
+    for client in (tap._sns, tap.queue._sqs):
+        client.meta.events.register(
+            "before-send", lambda event_name, **_: requests.append(event_name.rpartition(".")[2])
+        )
+    tap.keep()
+
+    assert requests.index("CreateQueue") < requests.index("Subscribe")
+    publish_to(topic, "after")
+    assert received() == ["after"]
+
+
 def test_what_somebody_deleted_is_made_again() -> None:
     orders, payments = create_topic("orders"), create_topic("payments")
     clock = Clock()

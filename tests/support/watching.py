@@ -69,3 +69,4 @@ def watch() -> Iterator[Callable[..., Watch]]:
             if one.process.poll() is None:
                 one.interrupt()
                 one.process.wait(20)
+            print(one.output())  # which pytest shows of a test that failed
