@@ -104,21 +104,16 @@ def _start(header: StreamHeaders, query: StreamQuery, hub: Hub) -> int:
 def _events(follower: Follower, hub: Hub, seq: int, format_message: Format) -> Iterator[bytes]:
     # Sent at once, so that the reader knows that the stream is open, and that nothing in between buffers it.
     yield f"retry: {RETRY_MILLISECONDS}\n".encode() + _event("ready", {"after": seq})
-    wrote = True  # since it was last woken for a heartbeat
     while not hub.stopping:
         gap, messages, seq = follower.next(seq)
         if messages:
             text = (format_gap(gap) if gap else b"") + b"".join(map(format_message, messages))
             del messages  # a slow reader should not keep them in memory
             yield text
-            wrote = True
-        elif wrote:
-            wrote = False
         elif not hub.stopping:
             # A heartbeat keeps proxies from closing an idle stream, and shows this process that the reader is
             # gone. With its id a reader that resumes need not look again through what did not match.
             yield f"id: {seq}\n: heartbeat\n\n".encode()
-            wrote = True
 
 
 def format_error(error: SearchFailed) -> bytes:

@@ -74,6 +74,7 @@ class Following:
         self._recent = Recent(newest, newest)
         self._changed = threading.Event()  # replaced each time it is set
         self._refused: SearchFailed | None = None
+        self._quiet_turns = 0
         self.followers = 0
         # The matcher's: what matching took, and how often it failed since it succeeded.
         self.seconds_per_byte = ASSUMED_SECONDS_PER_BYTE[search.scans > 0]
@@ -128,6 +129,7 @@ class Following:
         """Add the messages found up to `newest`."""
         self._recent = self._recent.extended(newest, messages)
         if messages:
+            self._quiet_turns = 0
             self.wake()
 
     def forget(self, newest: int) -> None:
@@ -140,6 +142,12 @@ class Following:
         self._refused = reason
         self.wake()
 
+    def wake_if_quiet(self) -> None:
+        """End every wait at every other call, as long as no message comes."""
+        self._quiet_turns += 1
+        if self._quiet_turns % 2 == 0:
+            self.wake()
+
     def wake(self) -> None:
         """End every wait."""
         changed, self._changed = self._changed, threading.Event()
@@ -150,7 +158,7 @@ class Hub:
     """Knows who follows what. Followers wait and read in their own threads."""
 
     def __init__(self, reader: Reader, stop: threading.Event, heartbeat_seconds: float = 15) -> None:
-        """Know of no message yet. Every wait of a follower ends after at most half of `heartbeat_seconds`."""
+        """Know of no message yet. Every wait of a follower ends after at most `heartbeat_seconds`."""
         self._reader, self._stop = reader, stop
         self._heartbeat_seconds = heartbeat_seconds
         self._changing = threading.Lock()
@@ -268,12 +276,14 @@ class Hub:
         self._stop.wait(max(0.0, seconds))
 
     def keep_waking(self) -> None:
-        """Wake all followers twice a heartbeat, until stopped.
+        """Wake the followers for whom nothing came within a heartbeat, until stopped.
 
-        A thousand followers that each set a timer for each wait would spend a fifth of their time on that.
+        A thousand followers that each set a timer for each wait would spend a fifth of their time on that;
+        and a message would wait for them if they were all woken while messages come.
         """
         while not self._stop.wait(self._heartbeat_seconds / 2):
-            self.wake_all()
+            for following in self._followings():
+                following.wake_if_quiet()
 
     def _wake_matchers(self) -> None:
         for new in self._new.values():
