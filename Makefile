@@ -27,6 +27,9 @@ OXFMT := --config viewer/web/.oxfmtrc.json viewer/web/static
 
 export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
+# uv leaves compiling to the first import. Where nothing is kept, each process compiles all that it imports,
+# and a service takes four times as long to start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run watch unwatch samples test chaos attack bench bench-pipeline bench-viewer bench-watch test-containers lint types format readme vendor lock sbom localstack clean distclean
