@@ -30,7 +30,7 @@ MAX_BATCH_BYTES = 256 * 1024
 # Message attributes that every message is sent with, for filter policies.
 OWN_ATTRIBUTES = ("type", "source")
 NO_ATTRIBUTES: "Attributes" = MappingProxyType({})
-GROUP = "fanout"  # of a message in a FIFO topic whose group is not known
+GROUP = "fanout"  # of a message for a FIFO topic or queue whose group is not known
 LONG_POLL_SECONDS = 20  # the maximum ("Amazon SQS long polling", AWS)
 
 REQUESTS = Counter("fanout_aws_requests", "Requests to AWS, retries included", ["operation"])
@@ -158,15 +158,16 @@ class Topic:
         attributes: "Attributes" = NO_ATTRIBUTES,
         subject: str | None = None,
         group_id: str | None = None,
+        deduplication_id: str | None = None,
     ) -> str:
         """Publish this body with these attributes and no others; return the id that SNS gave it.
 
-        A FIFO topic needs a group, and a deduplication id of its own: it drops a message with that of another
-        ("Publish", AWS). Raises what boto3 raises.
+        A FIFO topic needs a group, and drops a message with the deduplication id of another ("Publish", AWS):
+        unless it is given one, each message gets one of its own. Raises what boto3 raises.
         """
         more: dict[str, str] = {"Subject": subject} if subject else {}
         if self.is_fifo:
-            more |= {"MessageGroupId": group_id or GROUP, "MessageDeduplicationId": str(uuid.uuid4())}
+            more |= fifo_parameters(group_id, deduplication_id)
         answer = self._sns.publish(TopicArn=self.arn, Message=body, MessageAttributes=attributes, **more)
         return answer["MessageId"]
 
@@ -176,6 +177,14 @@ def _entry(entry_id: str, message: Message, attributes: "Attributes") -> "Publis
         name: {"DataType": "String", "StringValue": getattr(message, name)} for name in OWN_ATTRIBUTES
     }
     return {"Id": entry_id, "Message": message.body, "MessageAttributes": {**attributes, **own}}
+
+
+def fifo_parameters(group_id: str | None, deduplication_id: str | None) -> dict[str, str]:
+    """Return what a message for a FIFO topic or queue needs, with a deduplication id that no other has."""
+    return {
+        "MessageGroupId": group_id or GROUP,
+        "MessageDeduplicationId": deduplication_id or str(uuid.uuid4()),
+    }
 
 
 def queue_url(sqs: "SQSClient", name: str) -> str:

@@ -33,9 +33,11 @@ from viewer.api.stream import stream_blueprint
 from viewer.api.topology import topology_blueprint
 from viewer.api.views import Views
 from viewer.api.waiting import waiting_blueprint
+from viewer.aws.copying import Copier
 from viewer.aws.queue_inspection import Queues
 from viewer.aws.reconciliation import Reconciler
 from viewer.aws.redrive import DeadLetterQueue
+from viewer.aws.targets import Targets
 from viewer.aws.topology_keeper import TopologyKeeper
 from viewer.live.hub import Hub
 from viewer.live.samples import Samples
@@ -87,14 +89,14 @@ def create_app(
     mask = Mask(settings.redacted_fields)
     views = Views(mask)
     app.extensions["mask"] = mask  # which searches are checked with
-    copies = Copies(database)
+    copies, targets = Copies(database), Targets(topic, sqs)
     failures, faults, samples = FailureReader(database), FaultShare(database), Samples(database)
     queues, peers = Queues(sqs, settings.queue_name), settings.peer_addresses
     dead_letters = DeadLetterQueue(sqs, settings.queue_name, failures, Reconciler(queues, failures))
     for blueprint in (
         messages_blueprint(reader, failures, hub, topic, views),
-        copying_blueprint(reader, topic, copies),
-        exact_blueprint(topic, copies, views),
+        copying_blueprint(reader, Copier(targets, copies)),
+        exact_blueprint(targets, copies, views),
         listing_blueprint(reader, views),
         topology_blueprint(topology, reader, mask),
         waiting_blueprint(queues, views),

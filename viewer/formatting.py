@@ -23,6 +23,11 @@ def status_label(status: str | None) -> str:
     return STATUS_LABELS.get(status or "", "")
 
 
+def rfc3339(time: datetime) -> str:
+    """Return the time as all answers have it, so that they sort as texts, too."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def clock(time: str | None) -> str:
     """Return the time of day, in UTC, of an RFC 3339 time; the page turns it into the reader's time zone."""
     return f"{datetime.fromisoformat(time):%H:%M:%S}" if time else ""

@@ -54,7 +54,7 @@ def test_any_topic_of_the_endpoint_is_offered_and_published_to(
     viewer = start("viewer", {**ministack.environment, "DATABASE_URL": database_url})
     page.goto(f"{viewer.url}/?tab=publish")
 
-    expect(page.locator(f'#publish-topics option[value="{topic}"]')).to_have_count(1)
+    expect(page.locator(f'#publish-names option[value="{topic}"]')).to_have_count(1)
     expect(page.get_by_label("Message group")).to_be_hidden()
     page.get_by_label("Topic").fill(topic)
     expect(page.get_by_role("heading", name=f"Publish to {topic}")).to_be_visible()
@@ -81,3 +81,53 @@ def test_where_the_topic_of_the_pipeline_is_not_there_one_is_asked_for(
 
     expect(page.get_by_role("heading", name="Publish", exact=True)).to_be_visible()
     expect(page.get_by_label("Topic")).to_have_value("")
+
+
+def test_a_queue_that_is_looked_into_is_sent_to(
+    page: Page, ministack: Names, start: Callable[..., Service], database_url: str
+) -> None:
+    queue = f"{ministack.queue}-other"
+    create_queue(queue)
+    viewer = start("viewer", {**ministack.environment, "DATABASE_URL": database_url})
+    page.goto(f"{viewer.url}/?tab=waiting&queue={queue}")
+    page.get_by_role("button", name="Send to this queue").click()
+
+    expect(page.get_by_role("heading", name=f"Publish to {queue}")).to_be_visible()
+    for label in ("Subject", "Message group", "Deduplication id", "exactly as it is"):
+        expect(page.get_by_label(label)).to_be_hidden()
+    expect(page.get_by_role("button", name="Where would it go?")).to_be_hidden()
+    page.get_by_label("A text or a whole CloudEvent").fill(RAW)
+    page.get_by_label("Delay in seconds").fill("900")
+    page.get_by_role("button", name="Publish", exact=True).click()
+    page.locator("#toast").get_by_role("button", name="show").click()
+
+    expect(page.locator(".card .mark")).to_have_text("delayed")
+    expect(page.locator(".card bdi").first).to_have_text(RAW)
+
+
+def test_a_fifo_queue_is_chosen_among_those_that_exist(
+    page: Page, ministack: Names, start: Callable[..., Service], database_url: str
+) -> None:
+    queue = f"{ministack.queue}-other.fifo"
+    create_queue(queue)
+    viewer = start("viewer", {**ministack.environment, "DATABASE_URL": database_url})
+    page.goto(f"{viewer.url}/?tab=publish")
+
+    page.get_by_label("To", exact=True).select_option("Queue")
+    expect(page.locator(f'#publish-names option[value="{queue}"]')).to_have_count(1)
+    page.get_by_label("Queue", exact=True).fill(queue)
+    expect(page.get_by_label("Delay in seconds")).to_be_hidden()
+    page.get_by_label("A text or a whole CloudEvent").fill("order {{n}}")
+    page.get_by_label("Message group").fill("A-1")
+    page.get_by_label("Deduplication id").fill("once-{{n}}")
+    page.get_by_label("Copies").fill("3")
+    page.get_by_role("button", name="Publish", exact=True).click()
+    expect(page.locator("#toast")).to_contain_text("3 published")
+
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    messages = sqs.receive_message(
+        QueueUrl=url, WaitTimeSeconds=5, MaxNumberOfMessages=10, AttributeNames=["All"]
+    )["Messages"]
+    assert [one["Body"] for one in messages] == ["order 1", "order 2", "order 3"]
+    assert [one["Attributes"]["MessageGroupId"] for one in messages] == ["A-1"] * 3

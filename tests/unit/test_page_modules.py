@@ -31,7 +31,7 @@ LATER = {
     "views/dead_letters/view.js",
     "views/help.js",
     "views/metrics/view.js",
-    "views/publish.js",
+    "views/publish/view.js",
     "views/queue_browser.js",
     "views/topics/fan.js",
     "views/topics/view.js",

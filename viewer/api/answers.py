@@ -3,10 +3,12 @@
 import functools
 import json
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Response
+
+from viewer.formatting import rfc3339
 
 
 def to_json(answer: Any) -> str:
@@ -22,11 +24,6 @@ def json_answer(answer: Any, status: int = 200) -> Response:
     """Return the answer as JSON that nobody caches."""
     headers = {"Cache-Control": "no-store"}
     return Response(to_json(answer), status, mimetype="application/json", headers=headers)
-
-
-def rfc3339(time: datetime) -> str:
-    """Return the time as all answers have it, so that they sort as texts, too."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _plain(value: Any) -> Any:

@@ -21,10 +21,11 @@ from pipeline.search.sql import EVERYTHING, Search
 from pipeline.store.reader import Reader
 from pipeline.store.searches import WAIT_SECONDS, SearchFailed, SearchTooSlow, TooManySearches
 from viewer.api import examples
-from viewer.api.answers import rfc3339, to_json
+from viewer.api.answers import to_json
 from viewer.api.blueprint import ApiBlueprint, problems, text
 from viewer.api.models import ExportedMessage, SearchQuery
 from viewer.api.views import Views
+from viewer.formatting import rfc3339
 from viewer.live.hub import Hub
 
 # What is in memory at once: messages of so many bytes together, or one.

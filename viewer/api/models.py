@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticKnownError
 
@@ -75,6 +83,8 @@ Seqs = Annotated[list[int], PlainValidator(_seqs), WithJsonSchema({"type": "stri
 Cursor = Annotated[Seq, DIGITS]
 Time = Annotated[datetime, BeforeValidator(_time)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
+# "CreateQueue", AWS.
+QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}(\.fifo)?$", max_length=80)]
 Query = Annotated[
     Search,
     PlainValidator(_search),

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from itertools import islice
 
 from pipeline.search.syntax import Group, parse
-from viewer.api.answers import rfc3339
 from viewer.api.models import NearMiss, WholeMessage
 from viewer.fields import OWN_FIELDS, field_values
+from viewer.formatting import rfc3339
 
 MAX_SHOWN = 80  # characters of a value
 MAX_VALUES = 3

@@ -1,18 +1,16 @@
-"""Publishing: the body of `POST /api/messages`, and what SNS answers."""
+"""Publishing: the bodies of `POST /api/messages` and `…/exact`."""
 
 import base64
-import contextlib
 import json
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import msgspec
-from botocore.exceptions import ClientError
 from pydantic import (
     BeforeValidator,
     ConfigDict,
@@ -21,6 +19,7 @@ from pydantic import (
     SkipValidation,
     TypeAdapter,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -35,10 +34,10 @@ from pipeline.message import (
     new_message,
 )
 from pipeline.problems import Problem
-from pipeline.retry import AWS_ERRORS, explain
 from viewer.api import examples
 from viewer.api.checks import Body, check
-from viewer.api.models import Absent
+from viewer.api.models import Absent, QueueName
+from viewer.aws.targets import refusals
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
@@ -48,6 +47,7 @@ MAX_ATTRIBUTES = 10 - len(OWN_ATTRIBUTES)
 MAX_NAME_LENGTH = 256
 MAX_SUBJECT = 100
 MAX_GROUP_LENGTH = 128
+MAX_DELAY_SECONDS = 900  # "SendMessage", AWS
 MAX_SNS_ATTRIBUTES = 10
 MAX_DIGITS = 38
 MAX_NUMBER = Decimal(10) ** 126
@@ -140,6 +140,7 @@ def _is_text(given: Any) -> bool:
 
 
 NotEmpty = Annotated[str, Field(min_length=1)]
+FifoText = Annotated[str, Field(min_length=1, max_length=MAX_GROUP_LENGTH)]
 Attributes = Annotated[
     dict[str, Any],
     BeforeValidator(_attributes),
@@ -221,14 +222,36 @@ class ExactBody(Body):
     topic: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)] | Absent = Field(
         None, description="name of the SNS topic; else, that of the viewer"
     )
-    group_id: Annotated[str, Field(min_length=1, max_length=MAX_GROUP_LENGTH)] | Absent = Field(
-        None, description="of a FIFO topic"
+    queue: QueueName | Absent = Field(None, description="name of an SQS queue, instead of a topic")
+    group_id: FifoText | Absent = Field(None, description="of a FIFO topic or queue; else, `fanout`")
+    deduplication_id: FifoText | Absent = Field(
+        None, description="of a FIFO topic or queue; else, one that no other message has"
+    )
+    delay_seconds: Annotated[int, Field(ge=0, le=MAX_DELAY_SECONDS)] = Field(
+        0, description="how long a standard queue hides it at first"
     )
     copy_of: Reference | Absent = Field(
         None, description="the stored message that this is an edited copy of: it will link to it"
     )
 
     model_config = ConfigDict(json_schema_extra={"example": examples.EXACT})
+
+    @model_validator(mode="after")
+    def _is_for_a_topic_or_a_queue(self) -> Self:
+        if self.queue is None:
+            if self.delay_seconds:
+                raise ValueError("delay_seconds is for queues: a topic delivers at once")
+            return self
+        if self.topic is not None:
+            raise ValueError("topic and queue cannot be given both: a message goes to one of them")
+        if self.subject:
+            raise ValueError("subject is for topics: a message in a queue has none")
+        if self.queue.endswith(".fifo"):
+            if self.delay_seconds:
+                raise ValueError("delay_seconds is for standard queues: a FIFO queue has one delay for all")
+        elif self.group_id is not None or self.deduplication_id is not None:
+            raise ValueError("group_id and deduplication_id are for FIFO queues")
+        return self
 
     @classmethod
     def from_document(cls, document: Any, text: str) -> Self:
@@ -266,7 +289,7 @@ class PublishBody(Body):
 
 @dataclass(slots=True)
 class PublishedExactly:
-    """The id that SNS gave a message."""
+    """The id that SNS or SQS gave a message."""
 
     message_id: str
 
@@ -283,17 +306,6 @@ class Published:
     source: str
 
     __pydantic_config__ = ConfigDict(json_schema_extra={"example": {"id": "A-1", "source": "/shop"}})
-
-
-@contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Turn what SNS answers, or that it does not, into the Problem that says so."""
-    try:
-        yield
-    except ClientError as error:
-        raise Problem(_status_for(error.response["Error"]["Code"]), explain(error)) from None
-    except AWS_ERRORS as error:
-        raise Problem(503, f"SNS does not take messages now: {explain(error)}") from None
 
 
 def publish(topic: Topic, body: PublishBody) -> Published:
@@ -336,8 +348,3 @@ def _with_exact_numbers(text: str) -> Any:
         return json.loads(text, parse_float=Decimal)
     except ArithmeticError:
         raise Problem(400, "a number is beyond all bounds", parameter="attributes") from None
-
-
-def _status_for(code: str) -> int:
-    """Return 400 if AWS says that the message is wrong ("Publish", AWS), else 503."""
-    return 400 if code.startswith(("Invalid", "BatchRequestTooLong", "ParameterValueInvalid")) else 503

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
 from pipeline.endpoint import is_missing
 from pipeline.problems import Problem
@@ -15,14 +15,12 @@ from pipeline.timely import NoAnswer, Timely
 from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint, problems
 from viewer.api.checks import Parameters
-from viewer.api.models import Absent, Count, WaitingMessage
+from viewer.api.models import Absent, Count, QueueName, WaitingMessage
 from viewer.api.status import DEADLINE_SECONDS, FRESH_SECONDS
 from viewer.api.views import Views
 from viewer.aws.fetching import FetchError
 from viewer.aws.queue_inspection import CannotLook, Depth, Queues
 
-# "CreateQueue", AWS.
-QueueName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}(\.fifo)?$", max_length=80)]
 # Queues that were looked into last.
 MAX_KNOWN = 100
 

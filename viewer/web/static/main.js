@@ -267,7 +267,7 @@ const loadTabs = {
   dead: () => import("./views/dead_letters/view.js"),
   waiting: () => import("./views/queue_browser.js"),
   metrics: () => import("./views/metrics/view.js"),
-  ...(canWrite ? { publish: () => import("./views/publish.js") } : {}),
+  ...(canWrite ? { publish: () => import("./views/publish/view.js") } : {}),
 };
 startTabs(loadTabs, [loadHelp, loadDiff, loadCommands, loadNotifications, loadResend]);
 // An older page is what readers without scripts go to.

@@ -1,6 +1,6 @@
 // Messages to be published. A draft is {text, attributes: [{name, type, value}], exact, subject}, with types as
-// SNS has them. If it is exact, the text is published as it is, not as a CloudEvent. Of a copy (isCopy, original,
-// topic, groupId, copyOf) nothing is filled, whatever looks like a template in it, but the id and the time of a
+// SNS has them. If it is exact, the text is published as it is, not as a CloudEvent, to a topic or a queue (topic,
+// queue, groupId, deduplicationId, delay). Of a copy (isCopy, original, copyOf) nothing is filled, whatever looks like a template in it, but the id and the time of a
 // new event (isNewEvent).
 
 import { send } from "./api.js";
@@ -8,7 +8,9 @@ import { decode, parse } from "./json.js";
 
 const MAX_RECENT = 10;
 
-export const readDraft = () => JSON.parse(sessionStorage.getItem("draft"));
+const FIRST_DRAFT = { text: "Hello world", attributes: [] };
+
+export const readDraft = () => JSON.parse(sessionStorage.getItem("draft")) ?? FIRST_DRAFT;
 export const storeDraft = (draft) => sessionStorage.setItem("draft", JSON.stringify(draft));
 
 // The drafts published last, newest first.
@@ -24,7 +26,7 @@ export async function publish(draft, n) {
   const text = filledText(draft, asWritten(draft.text, draft.original), n);
   const attributes = attributesOf(draft, n);
   if (draft.exact) {
-    const sent = { body: text, attributes, ...sentBeside(draft) };
+    const sent = { body: text, attributes, ...sentBeside(draft, n) };
     await send("POST", "api/messages/exact", JSON.stringify(sent));
     return ({ body }) => body === text;
   }
@@ -53,12 +55,17 @@ const attributesOf = (draft, n) =>
     draft.attributes.map((one) => [one.name, { type: one.type, value: filledValue(draft, one, n) }]),
   );
 
-const sentBeside = ({ subject, topic, groupId, copyOf }) => ({
-  ...(subject ? { subject } : {}),
-  ...(topic ? { topic } : {}),
-  ...(groupId ? { group_id: groupId } : {}),
-  ...(copyOf ? { copy_of: copyOf } : {}),
-});
+function sentBeside({ subject, topic, queue, groupId, deduplicationId, delay, copyOf, isCopy }, n) {
+  const once = isCopy ? deduplicationId : fill(deduplicationId ?? "", n);
+  return {
+    ...(subject && !queue ? { subject } : {}),
+    ...(queue ? { queue } : topic ? { topic } : {}),
+    ...(groupId ? { group_id: groupId } : {}),
+    ...(once ? { deduplication_id: once } : {}),
+    ...(delay ? { delay_seconds: Number(delay) } : {}),
+    ...(copyOf ? { copy_of: copyOf } : {}),
+  };
+}
 
 // A text area turns every end of a line into a line feed: what it was before, it becomes again.
 function asWritten(text, original = text) {

@@ -2,6 +2,7 @@
 
 import { ask, canWrite, send } from "../core/api.js";
 import { localTime } from "../core/clock.js";
+import { readDraft, storeDraft } from "../core/drafts.js";
 import { each } from "../core/each.js";
 import { number, size, visible } from "../core/format.js";
 import { repeat } from "../core/repeat.js";
@@ -67,6 +68,13 @@ export function open(place) {
           />
           <datalist id="queues">${names.map((name) => html`<option value=${name}></option>`)}</datalist>
           <button class="second">Look into it</button>
+          ${
+            canWrite && waiting
+              ? html`<button type="button" class="second" @click=${() => sendTo(waiting.queue.name)}>
+                Send to this queue
+              </button>`
+              : nothing
+          }
         </form>
         ${problem ? html`<p class="problem">${problem}</p>` : nothing}
         ${waiting ? describe(waiting) : problem ? nothing : html`<p class="note">Looking into the queue …</p>`}
@@ -107,6 +115,12 @@ export function open(place) {
 function choose(event) {
   event.preventDefault();
   go({ queue: event.target.elements.chosen.value.trim() });
+}
+
+// Opens the view Publish with this queue chosen; what was written there stays.
+function sendTo(queue) {
+  storeDraft({ ...readDraft(), queue, topic: "" });
+  go({ tab: "publish" });
 }
 
 function describe({ queue, messages, reason }) {

@@ -1,7 +1,7 @@
 // Publishing by hand: a text or a whole CloudEvent, its attributes, one or many; and what was published last.
 
-import { ask, send } from "../core/api.js";
-import { element } from "../core/dom.js";
+import { ask, send } from "../../core/api.js";
+import { element } from "../../core/dom.js";
 import {
   jsonProblem,
   preview,
@@ -10,26 +10,25 @@ import {
   recentDrafts,
   storeDraft,
   storeRecent,
-} from "../core/drafts.js";
-import { number } from "../core/format.js";
-import { address, go } from "../core/state.js";
-import { toast } from "../core/toast.js";
-import { nothing, render } from "../core/view.js";
-import { destinationsList } from "../panes/destinations.js";
+} from "../../core/drafts.js";
+import { number } from "../../core/format.js";
+import { go } from "../../core/state.js";
+import { toast } from "../../core/toast.js";
+import { nothing, render } from "../../core/view.js";
+import { destinationsList } from "../../panes/destinations.js";
+import { drawFaults } from "./faults.js";
+import { Target, line } from "./target.js";
 
 const MAX_COPIES = 1000;
 const ARRIVAL_MS = 15_000;
-const ownTopic = document.body.dataset.topic.split(":").at(-1);
 const NUMBER = String.raw`-?(0|[1-9]\d*)(\.\d+)?([eE][+\-]?\d+)?|\{\{n\}\}`;
 const TYPES = ["String", "Number", "Binary", "String.Array"];
 const PATTERNS = { Number: NUMBER, Binary: String.raw`[A-Za-z0-9+/]+={0,2}` };
-const FIRST_DRAFT = { text: "Hello world", attributes: [] };
 const ABOUT_TEMPLATES = "{{n}} is the number of the copy; {{uuid}} and {{now}} are new in each.";
 const ABOUT_COPY = "A copy: what you leave as it is, is sent exactly as it was, attributes and subject too. ";
 const ABOUT_NEW_EVENT =
   "It gets a new id and time, and names its original. With the id that it had, consumers take it as another " +
   "delivery of the same message, or, if the body differs, as one in conflict with it.";
-const MAX_GROUP = 128;
 const EXAMPLE = {
   specversion: "1.0",
   id: "{{uuid}}",
@@ -67,24 +66,21 @@ export function open(place) {
   );
   const templates = element("span", {}, ABOUT_TEMPLATES);
   const subject = element("input", { id: "publish-subject", maxlength: 100 });
-  const topics = element("datalist", { id: "publish-topics" });
-  const topic = element("input", { id: "publish-topic", list: topics.id, required: true, maxlength: 256 });
-  const topicLine = line("publish-topic", "Topic ", topic, topics);
-  const group = element("input", { id: "publish-group", maxlength: MAX_GROUP, placeholder: "fanout" });
-  const groupLine = line("publish-group", "Message group ", group);
+  const target = new Target();
   const title = element("h2", {});
   const about = element("p", { class: "note" });
   const subjectLine = line("publish-subject", "Subject (optional) ", subject);
   const faults = element("div", {});
+  const whither = second("Where would it go?", showDestinations);
   const form = element(
     "form",
     { class: "publish", submit, input: keep },
-    topicLine,
+    ...target.lines.slice(0, 1),
     element("label", { for: "publish-text" }, "A text or a whole CloudEvent. ", templates),
     text,
     problem,
     exactLine,
-    groupLine,
+    ...target.lines.slice(1),
     subjectLine,
     attributes,
     element(
@@ -93,7 +89,7 @@ export function open(place) {
       element("label", { for: "publish-copies" }, "Copies"),
       copies,
       button,
-      second("Where would it go?", showDestinations),
+      whither,
       second("Add an attribute", () => addAttribute()),
       second("CloudEvent", () =>
         write({ ...draft(), isCopy: false, exact: false, text: JSON.stringify(EXAMPLE, null, 2) }),
@@ -103,18 +99,9 @@ export function open(place) {
   let copied = {}; // what a draft has that nobody types
   place.replaceChildren(title, about, form, destinations, faults, recent);
   drawRecent();
-  write(readDraft() ?? FIRST_DRAFT);
+  write(readDraft());
   drawFaults(faults).catch(() => {}); // the strip of stages shows what is away
-  offerTopics().catch(() => {});
-
-  // What the endpoint has, as choices. The pipeline's own topic may not be among them, where others are watched.
-  async function offerTopics() {
-    const names = (await ask("api/topology")).topics.map(({ name }) => name);
-    topics.replaceChildren(...names.map((value) => element("option", { value })));
-    if (names.length === 0 || names.includes(ownTopic) || topic.value !== ownTopic) return;
-    topic.value = "";
-    keep();
-  }
+  target.fetchNames(keep).catch(() => {}); // a name can be typed
 
   function addAttribute(attribute) {
     const row = attributeRow(attribute, keep);
@@ -126,22 +113,12 @@ export function open(place) {
     const rows = [...attributes.children].map((row) => [...row.children].map((field) => field.value));
     const values = rows.map(([name, type, value]) => ({ name, type, value }));
     const typed = { text: text.value, subject: subject.value, attributes: values };
-    return {
-      ...copied,
-      ...typed,
-      exact: isExact(),
-      topic: topic.value,
-      groupId: isFifo() ? group.value : "",
-    };
+    return { ...copied, ...typed, ...target.read(), exact: isExact() };
   }
 
   // Only the topic of the pipeline is known to take CloudEvents.
   function isExact() {
-    return exact.checked || topic.value !== ownTopic;
-  }
-
-  function isFifo() {
-    return topic.value.endsWith(".fifo");
+    return exact.checked || !target.isOwnTopic;
   }
 
   function write(one) {
@@ -151,8 +128,7 @@ export function open(place) {
     about.textContent = isCopy ? aboutCopy(copied) : "";
     exact.checked = isCopy || (one.exact ?? false);
     templates.hidden = isCopy;
-    topic.value = one.topic || ownTopic;
-    group.value = one.groupId ?? "";
+    target.write(one);
     subject.value = one.subject ?? "";
     text.value = one.text;
     attributes.replaceChildren();
@@ -171,7 +147,7 @@ export function open(place) {
   async function showDestinations() {
     const asked = JSON.stringify(draft());
     try {
-      const question = { topic: topic.value, ...preview(draft()) };
+      const question = { topic: target.name, ...preview(draft()) };
       const answer = await send("POST", "api/destinations", JSON.stringify(question));
       if (JSON.stringify(draft()) === asked) render(destinationsList(answer), destinations);
     } catch (error) {
@@ -180,10 +156,11 @@ export function open(place) {
   }
 
   function check() {
-    title.textContent = topic.value ? `Publish to ${topic.value}` : "Publish";
-    exactLine.hidden = Boolean(copied.isCopy) || topic.value !== ownTopic;
-    subjectLine.hidden = !isExact();
-    groupLine.hidden = !isFifo();
+    target.draw();
+    title.textContent = target.name ? `Publish to ${target.name}` : "Publish";
+    exactLine.hidden = Boolean(copied.isCopy) || !target.isOwnTopic;
+    subjectLine.hidden = !isExact() || target.isQueue;
+    whither.hidden = target.isQueue;
     const why = jsonProblem(text.value);
     problem.textContent = why && !isExact() ? `${why}. It will be sent as a text.` : why;
   }
@@ -208,7 +185,8 @@ export function open(place) {
       isIt = await publish(one, n);
     }
     storeRecent(one);
-    toast(`${number(count)} published`, { label: "show", act: () => showPublished(cursor, isIt) });
+    const show = () => (one.queue ? go({ tab: "waiting", queue: one.queue }) : showPublished(cursor, isIt));
+    toast(`${number(count)} published`, { label: "show", act: show });
     drawRecent();
   }
 
@@ -238,9 +216,6 @@ async function showPublished(cursor, isIt) {
   }
   toast("It has not arrived yet.");
 }
-
-const line = (id, label, ...fields) =>
-  element("p", { class: "actions" }, element("label", { for: id }, label), ...fields);
 
 const field = (label, value) =>
   element("input", { "aria-label": `attribute ${label}`, placeholder: label, value, required: true });
@@ -274,49 +249,4 @@ function attributeRow({ name = "", type = "String", value = "" } = {}, changed) 
   kind.value = type;
   check();
   return row;
-}
-
-// Where consumers run with FAULTS: how many messages fail, to watch retries and dead letters.
-async function drawFaults(place) {
-  const { faults } = await ask("api/pipeline");
-  if (!faults) return;
-  const share = element("output", { for: "faults" });
-  const slider = element("input", {
-    id: "faults",
-    type: "range",
-    "aria-labelledby": "faults-title",
-    step: 5,
-    value: Math.round(faults.fail * 100),
-    input: show,
-    change: choose,
-  });
-  place.replaceChildren(
-    element("h3", { id: "faults-title" }, "Inject failures"),
-    element(
-      "p",
-      { class: "actions" },
-      slider,
-      share,
-      element(
-        "span",
-        {},
-        "of messages always fail: see ",
-        element("a", { href: address({ tab: "dead" }), "data-tab": "dead" }, "dead letters"),
-      ),
-    ),
-  );
-  show();
-
-  function show() {
-    share.textContent = `${slider.value}%`;
-  }
-
-  async function choose() {
-    try {
-      await send("PUT", "api/faults", JSON.stringify({ fail: slider.value / 100 }));
-      toast(`${slider.value}% of messages will fail`);
-    } catch (error) {
-      toast(`Not changed: ${error.message}`);
-    }
-  }
 }
