@@ -6,12 +6,11 @@ Emulators refuse nothing, so refusals are put in the way of requests to a real o
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -24,12 +23,12 @@ from local.settings import own_tap_name
 from pipeline.aws import sns_client, sqs_client
 from pipeline.watching import parse_patterns
 from tests.support.endpoints import create_queue, create_topic, subscribe
-from tests.support.tapping import TAP, Clock, keep_later, open_tap, tapped
+from tests.support.recording import Recorder
+from tests.support.tapping import TAP, Clock, keep_later, open_tap, publish_to, tapped
 from viewer.aws.topology_keeper import TopologyKeeper
 
 POLICY: dict[str, Any] = json.loads((ROOT / "docs" / "watch-iam-policy.json").read_text())
 STATEMENTS = {statement["Sid"]: statement for statement in POLICY["Statement"]}
-Call = tuple[str, str, dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -175,21 +174,12 @@ def test_a_filter_policy_that_is_no_json_counts_as_one() -> None:
 
 
 @pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
-    """Every call of every client that is made from now on: service, operation, parameters."""
-    calls: list[Call] = []
-    call = boto3.session.Session.client
-
-    def client(self: Any, *args: Any, **options: Any) -> Any:
-        made = call(self, *args, **options)
-        made.meta.events.register(
-            "provide-client-params",
-            lambda params, model, **_: calls.append((model.service_model.service_name, model.name, params)),
-        )
-        return made
-
-    monkeypatch.setattr(boto3.session.Session, "client", client)
-    return calls
+def recorder(ministack_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    """Every call of every client that is made from now on."""
+    recorder = Recorder(ministack_port)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{recorder.port}")
+    yield recorder
+    recorder.close()
 
 
 def allowed(*statements: str) -> set[str]:
@@ -198,38 +188,27 @@ def allowed(*statements: str) -> set[str]:
     return {action for one in given for action in ([one] if isinstance(one, str) else one)}
 
 
-def test_the_least_policy_allows_what_the_page_asks(recorded: list[Call]) -> None:
+def test_the_least_policy_allows_what_the_page_asks(recorder: Recorder) -> None:
     subscribe(create_topic("orders"), create_queue("theirs"))
-    recorded.clear()
+    recorder.calls.clear()
 
     TopologyKeeper(sns_client(5), sqs_client(5), threading.Event()).turn()
 
-    made = {f"{service}:{operation}" for service, operation, _ in recorded}
-    assert made == allowed("SeeTopicsAndSubscriptions", "SeeQueuesOnThePage")
+    assert recorder.actions() == allowed("SeeTopicsAndSubscriptions", "SeeQueuesOnThePage")
 
 
-# Actions whose calls have another name.
-ACTIONS = {
-    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
-    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
-}
-
-
-def test_the_least_policy_allows_the_calls_that_are_made_and_no_others(recorded: list[Call]) -> None:
+def test_the_least_policy_allows_the_calls_that_are_made_and_no_others(recorder: Recorder) -> None:
     orders = create_topic("orders")
     subscribe(orders, create_queue("own"), FilterPolicy={"kind": ["refund"]})
     create_topic("internal-audit")
     patterns, clock = parse_patterns("*"), Clock()
-    recorded.clear()
+    recorder.calls.clear()
     sns, sqs = sns_client(5), sqs_client(5)
     own = OwnQueue(sqs, TAP, patterns, clock)
     tap = Tap(sns, own, patterns, lambda: {"own"}, clock)
-    fast: list[str] = []
-    sqs.meta.events.register("before-send", lambda event_name, **_: fast.append(event_name))
     tap.keep()
     queue = TapQueue(own, sqs, 30)
-    publishing: Any = boto3.client("sns")
-    publishing.publish(TopicArn=orders, Message="hi")
+    publish_to(orders, "hi")
     [delivery] = queue.receive(5)
     queue.hide({delivery: 30})
     queue.delete([delivery])
@@ -242,17 +221,15 @@ def test_the_least_policy_allows_the_calls_that_are_made_and_no_others(recorded:
     narrow.keep()
     remove_tap(sns, sqs, TAP)
 
-    made = {f"{service}:{operation}" for service, operation, _ in recorded if operation != "Publish"}
-    made |= {f"sqs:{event.rpartition('.')[2]}" for event in fast}
-    needed = {ACTIONS.get(call, call) for call in made} | {"sqs:TagQueue"}  # CreateQueue with tags
+    needed = recorder.actions() - {"sns:Publish"}
     assert allowed(*STATEMENTS.keys() - {"SeeQueuesOnThePage"}) == needed
     # Only the tap may be subscribed, and no other queue is touched.
     condition = STATEMENTS["SubscribeTheTapAndNothingElse"]["Condition"]
-    for _, operation, parameters in recorded:
-        if operation == "Subscribe":
-            assert parameters["Protocol"] == condition["StringEquals"]["sns:Protocol"]
-            assert fnmatchcase(parameters["Endpoint"], condition["StringLike"]["sns:Endpoint"])
-    queues = [parameters for service, _, parameters in recorded if service == "sqs"]
+    for call in recorder.calls:
+        if call.action == "sns:Subscribe":
+            assert call.parameters["Protocol"] == condition["StringEquals"]["sns:Protocol"]
+            assert fnmatchcase(call.parameters["Endpoint"], condition["StringLike"]["sns:Endpoint"])
+    queues = [call.parameters for call in recorder.calls if call.action.startswith("sqs:")]
     assert {one.get("QueueName") or str(one["QueueUrl"]).rpartition("/")[2] for one in queues} == {TAP}
 
 
