@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
-from flask_openapi3.openapi import OpenAPI
 
 from pipeline.aws import Topic
 from pipeline.health import Health
@@ -21,7 +20,7 @@ from viewer.access.guard import guard
 from viewer.access.proxies import serve_behind_proxies
 from viewer.api.copying import copying_blueprint
 from viewer.api.dead_letters import dead_letters_blueprint
-from viewer.api.docs import DESCRIPTION, docs_blueprint
+from viewer.api.docs import DESCRIPTION, DescribedApp, docs_blueprint
 from viewer.api.exact import exact_blueprint
 from viewer.api.export import export_blueprint
 from viewer.api.faults import faults_blueprint
@@ -82,9 +81,9 @@ def create_app(
     tail: Tail,
     health: Health,
     settings: ViewerSettings,
-) -> OpenAPI:
+) -> DescribedApp:
     """Return the application."""
-    app = OpenAPI(__name__, static_folder="web/static", template_folder="web/templates", **DESCRIPTION)
+    app = DescribedApp(__name__, static_folder="web/static", template_folder="web/templates", **DESCRIPTION)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     mask = Mask(settings.redacted_fields)
     views = Views(mask)

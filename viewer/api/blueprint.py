@@ -46,7 +46,7 @@ class NoParameters(Parameters):
 
 
 class ApiBlueprint(APIBlueprint):
-    """A blueprint whose routes are described, and checked."""
+    """A blueprint whose routes are checked, and described by `describe`."""
 
     def __init__(
         self,
@@ -68,21 +68,32 @@ class ApiBlueprint(APIBlueprint):
             url_prefix=prefix,
             **options,
         )
+        self._undescribed: list[Callable[[], None]] = []
 
-    def _collect_openapi_info(
+    def describe(self) -> None:
+        """Fill `paths`, `components_schemas` and `tags`, which takes longer than all else at the start."""
+        while self._undescribed:
+            self._undescribed.pop(0)()
+
+    def _collect_openapi_info(self, rule: str, func: Callable[..., Any], **options: Any) -> Any:
+        """Return the models that a handler takes, and put off its description."""
+        self._undescribed.append(functools.partial(self._describe, rule, func, **options))
+        return super()._collect_openapi_info(rule, func, **{**options, "doc_ui": False})
+
+    def _describe(
         self,
         rule: str,
         func: Callable[..., Any],
         *,
-        method: str = "GET",
-        responses: Responses | None = None,
+        method: str,
+        responses: Responses | None,
         **more: Any,
-    ) -> Any:
+    ) -> None:
         """Describe an operation by its docstring and its types; `responses` are its further ones."""
         types = get_type_hints(func)
         body: type[Body] | None = types.get("body")
         summary, _, description = (inspect.getdoc(func) or "").partition("\n\n")
-        models = super()._collect_openapi_info(
+        super()._collect_openapi_info(
             rule,
             func,
             method=method,
@@ -101,7 +112,6 @@ class ApiBlueprint(APIBlueprint):
             path = self.paths[parse_rule(rule, url_prefix=self.url_prefix)]
             content = getattr(path, method.lower()).requestBody.content
             content.update(dict.fromkeys(body.media_types, content["application/json"]))
-        return models
 
     def _json(self, answer: Any) -> dict[str, Any]:
         """Describe an answer of this type: a dataclass, or a union of some."""

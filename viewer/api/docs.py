@@ -34,7 +34,21 @@ DESCRIPTION: dict[str, Any] = {
 }
 
 
-def docs_blueprint(app: OpenAPI) -> ApiBlueprint:
+class DescribedApp(OpenAPI):
+    """An application that describes its API when it is first asked for that, so that it starts sooner."""
+
+    def generate_spec_json(self) -> None:
+        """Describe every resource."""
+        for api in self.blueprints.values():
+            if isinstance(api, ApiBlueprint):
+                api.describe()
+                self.tags += [tag for tag in api.tags if tag not in self.tags]
+                self.paths.update(api.paths)
+                self.components_schemas.update(api.components_schemas)
+        super().generate_spec_json()  # type: ignore[no-untyped-call]
+
+
+def docs_blueprint(app: DescribedApp) -> ApiBlueprint:
     """Return both; what is described is what is registered with the app."""
     blueprint = ApiBlueprint(
         "docs",
