@@ -159,6 +159,11 @@ class QueueDetails:
     kms_key: str | None
     attributes: Mapping[str, str]
 
+    @property
+    def total(self) -> int:
+        """About how many messages it holds, in whatever state."""
+        return self.visible + self.in_flight + self.delayed
+
 
 def is_aws(endpoint_url: str) -> bool:
     """Return whether this is the address of AWS itself, not that of an emulator or a proxy."""

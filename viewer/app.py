@@ -16,6 +16,7 @@ from pipeline.store.faults import FaultShare
 from pipeline.store.reader import Reader
 from pipeline.store.searches import RETRY_SECONDS, SearchFailed
 from pipeline.store.taps import Taps
+from pipeline.store.topics import TopicFlows
 from viewer.access.guard import guard
 from viewer.access.proxies import serve_behind_proxies
 from viewer.api.copying import copying_blueprint
@@ -97,7 +98,7 @@ def create_app(
         copying_blueprint(reader, Copier(targets, copies)),
         exact_blueprint(targets, copies, views),
         listing_blueprint(reader, views),
-        topology_blueprint(topology, reader, mask),
+        topology_blueprint(topology, reader, TopicFlows(database), mask),
         waiting_blueprint(queues, views),
         latest_blueprint(reader),
         stream_blueprint(reader, hub, views, settings),

@@ -1,6 +1,7 @@
 """The view Topics, and where a message went."""
 
 import os
+import re
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.endpoints import (
 )
 from tests.support.services import Service, Viewed
 from tests.support.stores import Store
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -42,8 +44,8 @@ def test_topics_are_drawn_with_what_they_lead_to(page: Page, viewer: Service) ->
     topics = page.locator(".topics > li")
 
     expect(topics).to_have_count(2)
-    expect(topics.first.locator("h3")).to_contain_text("3 subscriptions")
-    expect(topics.last.locator("h3")).to_contain_text("FIFO · nothing is subscribed")
+    expect(topics.first).to_contain_text("3 subscriptions")
+    expect(topics.last).to_contain_text("FIFO · nothing is subscribed")
     lines = topics.first.locator(".fan > li")
     expect(lines).to_have_count(3)
     expect(lines.filter(has_text="everything")).to_contain_text("dead letters → dead-orders 0 waiting")
@@ -65,6 +67,40 @@ def test_topics_are_drawn_with_what_they_lead_to(page: Page, viewer: Service) ->
     expect(page).to_have_url(f"{viewer.url}/?q=topic%3Aorders")
 
 
+def test_topics_tell_their_rate_and_last_message_and_queues_how_they_filled(
+    page: Page, viewer: Service, orders: str, store: Store
+) -> None:
+    page.goto(f"{viewer.url}/?tab=topics")
+    topic = page.locator(".topics > li").first
+    expect(topic.locator("h3")).to_have_text("orders")
+    expect(topic).not_to_contain_text("/min")
+    wait_for(lambda: viewer.get("/api/topology").json()["queues"][0]["state"] == "known")
+
+    publish_and_store(store, orders, "first")
+    seq = publish_and_store(store, orders, "last")
+
+    expect(topic).to_contain_text("2/min")
+    everything = topic.locator(".fan > li").filter(has_text="everything")
+    expect(everything).to_contain_text(re.compile(r"2 in flight · oldest \d+ s"))
+    expect(everything.locator("svg title")).to_contain_text("up to 2 in the last")
+    expect(topic.locator("svg")).to_have_count(1)
+    topic.get_by_role("link", name="last").click()
+    expect(page).to_have_url(f"{viewer.url}/?q=topic%3Aorders&m={seq}")
+    expect(page.locator("#detail h2")).to_have_text("last")
+
+
+def test_the_names_that_are_shown_are_in_the_address(page: Page, viewer: Service) -> None:
+    page.goto(f"{viewer.url}/?tab=topics&names=QUIET")
+    topics = page.locator(".topics > li")
+    expect(topics).to_have_count(1)
+    expect(page.get_by_label("Show")).to_have_value("QUIET")
+
+    page.get_by_label("Show").fill("orders")
+
+    expect(topics.first.locator("h3")).to_have_text("orders")
+    expect(page).to_have_url(f"{viewer.url}/?tab=topics&names=orders")
+
+
 def test_a_topic_that_is_created_appears_by_itself(page: Page, viewer: Service) -> None:
     page.goto(f"{viewer.url}/?tab=topics")
     expect(page.locator(".topics > li")).to_have_count(2)
@@ -83,7 +119,7 @@ def test_the_tap_only_says_that_a_topic_is_watched(
     page.goto(f"{viewer.url}/?tab=topics")
 
     topic = page.locator(".topics > li").first
-    expect(topic.locator("h3")).to_contain_text("3 subscriptions · watched")
+    expect(topic).to_contain_text("3 subscriptions · watched")
     expect(topic.locator(".fan > li")).to_have_count(3)
     expect(page.locator(".view")).not_to_contain_text("fanout-tap")
 

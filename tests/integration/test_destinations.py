@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from psycopg import OperationalError
 
 from pipeline.aws import sns_client, sqs_client
+from pipeline.store.topics import TopicFlows
 from tests.support.endpoints import (
     client,
     create_queue,
@@ -20,6 +22,7 @@ from tests.support.endpoints import (
 )
 from tests.support.examples import raw_arrival
 from tests.support.stores import Store
+from tests.support.tapping import Clock
 from viewer.aws.topology_keeper import TopologyKeeper
 
 OpenViewer = Callable[..., FlaskClient]
@@ -36,6 +39,12 @@ BODY = '{"order": {"card": "4111", "lines": [{"sku": "A-1"}]}}'
 def localstack_account(open_account: Callable[[str], dict[str, str]]) -> None:
     """An account of its own on LocalStack."""
     open_account("localstack")
+
+
+@pytest.fixture
+def quick_account(open_account: Callable[[str], dict[str, str]]) -> None:
+    """An account of its own on the quick emulator."""
+    open_account("ministack")
 
 
 def open_keeper() -> TopologyKeeper:
@@ -297,6 +306,53 @@ def test_a_draft_with_a_mask_in_it_is_refused(open_viewer: OpenViewer, store: St
         answer = viewer.post("/api/destinations", json={"topic": "orders", **draft})
         assert answer.status_code == 400
         assert "REDACT" in answer.text
+
+
+# ---- what flows
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_topics_tell_what_was_seen_of_them_and_queues_how_their_depth_changed(
+    open_viewer: OpenViewer, store: Store
+) -> None:
+    topic = create_topic("orders")
+    create_topic("quiet")
+    subscribe(topic, create_queue("everything"))
+    subscribe(topic, create_queue("billing"))
+    seq = publish_and_store(store, topic, "hello")
+    keeper = TopologyKeeper(sns_client(), sqs_client(5), threading.Event(), clock := Clock())
+    keeper.turn()
+    client("sns").publish(TopicArn=topic, Message="again")
+    clock.now += 10
+    keeper.turn()
+
+    answer: Any = open_viewer(store, topic, topology=keeper).get("/api/topology").json
+
+    orders, quiet = answer["topics"]
+    assert (orders["last_minute"], orders["last_message"]["seq"]) == (1, seq)
+    assert (quiet["last_minute"], quiet["last_message"]) == (0, None)
+    assert answer["slot_seconds"] == 10
+    billing, _ = answer["queues"]
+    assert billing["depths"] == [1, 2]
+    assert billing["oldest_sent_at"] is not None
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_the_topology_is_seen_while_the_store_is_away(
+    open_viewer: OpenViewer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_topic("orders")
+    viewer = open_viewer(store, "orders", topology=open_keeper())
+
+    def fail(*_: Any) -> Any:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(TopicFlows, "read", fail)
+    answer: Any = viewer.get("/api/topology")
+
+    assert answer.status_code == 200
+    [topic] = answer.json["topics"]
+    assert (topic["name"], topic["last_minute"], topic["last_message"]) == ("orders", None, None)
 
 
 # ---- many

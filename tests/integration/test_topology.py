@@ -3,6 +3,7 @@
 import string
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -71,9 +72,7 @@ def test_topics_lead_to_queues_and_these_to_dead_letter_queues() -> None:
         FilterPolicyScope="MessageBody",
         RedrivePolicy=redrive(lost),
     )
-    client("sqs").send_message(
-        QueueUrl=client("sqs").get_queue_url(QueueName="billing")["QueueUrl"], MessageBody="x"
-    )
+    send("billing")
 
     topology = read()
 
@@ -131,6 +130,87 @@ def test_every_protocol_is_listed_and_a_pending_subscription_is_not_described(
     for one in found.values():
         assert bool(one.read) == one.listed.is_confirmed
     assert topology.gaps == []
+
+
+def send(queue_name: str, text: str = "x", **more: Any) -> None:
+    url = client("sqs").get_queue_url(QueueName=queue_name)["QueueUrl"]
+    client("sqs").send_message(QueueUrl=url, MessageBody=text, **more)
+
+
+@pytest.mark.usefixtures("account")
+def test_the_age_of_the_oldest_message_is_told_and_no_receive_count_rises() -> None:
+    billing, empty = create_queue("billing"), create_queue("empty")
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    send("billing", "first")
+    keeper = open_keeper(clock := Clock())
+    keeper.turn()
+    first = keeper.current.queues[billing].oldest_sent_at
+    send("billing", "second")
+    clock.now += 10
+    keeper.turn()
+
+    assert first is not None
+    assert before <= first <= datetime.now(UTC)
+    assert keeper.current.queues[billing].oldest_sent_at == first
+    assert keeper.current.queues[empty].oldest_sent_at is None
+    url = client("sqs").get_queue_url(QueueName="billing")["QueueUrl"]
+    found = client("sqs").receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["ApproximateReceiveCount"]
+    )
+    assert {one["Attributes"]["ApproximateReceiveCount"] for one in found["Messages"]} == {"1"}
+
+
+@pytest.mark.usefixtures("quick_account")
+@pytest.mark.parametrize("answer", [{}, {"messages": []}, [], None, {"messages": {"a": {"b": 5}}}])
+def test_what_an_endpoint_answers_beside_the_api_of_aws_costs_nothing(
+    answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    billing = create_queue("billing")
+    send("billing")
+    monkeypatch.setattr("viewer.aws.queue_inspection.fetch_json", lambda *_: (200, answer))
+
+    topology = read()
+
+    assert topology.gaps == []
+    assert topology.queues[billing].state == "known"
+    assert topology.queues[billing].oldest_sent_at is None
+
+
+def test_a_queue_with_many_or_large_messages_is_not_looked_into_for_their_age(
+    open_account: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_account("localstack")
+    monkeypatch.setattr("viewer.aws.topology_keeper.MAX_AGED", 2)
+    monkeypatch.setattr("viewer.aws.queue_inspection.MAX_AGED_BYTES", 5_000)
+    for name, texts in {"many": ["x"] * 3, "large": ["x" * 6_000], "small": ["x"]}.items():
+        create_queue(name)
+        for text in texts:
+            send(name, text)
+
+    queues = read().queues
+
+    assert {queue.arn.name for queue in queues.values() if queue.oldest_sent_at} == {"small"}
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_depths_are_kept_while_a_queue_is_watched() -> None:
+    billing, quiet = create_queue("billing"), create_queue("quiet")
+    keeper = open_keeper(clock := Clock())
+    count = count_calls(keeper)
+    keeper.turn()
+    calls = count()
+    for _ in range(2):
+        send("billing")
+        clock.now += 10
+        keeper.turn()
+
+    assert keeper.current.depths == {billing: [0, 1, 2], quiet: ()}
+    assert count() == 3 * calls
+    url = client("sqs").get_queue_url(QueueName="billing")["QueueUrl"]
+    client("sqs").delete_queue(QueueUrl=url)
+    clock.now += 10
+    keeper.turn()
+    assert keeper.current.depths == {quiet: ()}
 
 
 @pytest.mark.usefixtures("account")

@@ -228,7 +228,17 @@ _SUBSCRIPTION: Json = {
 TOPOLOGY: Json = {
     "endpoint": {"url": "http://localhost:4566", "region": "us-east-1", "aws": False},
     "read_at": _READ_AT,
-    "topics": [{"name": "orders", "arn": _ORDERS, "fifo": False, "subscriptions": [_SUBSCRIPTION]}],
+    "slot_seconds": 10,
+    "topics": [
+        {
+            "name": "orders",
+            "arn": _ORDERS,
+            "fifo": False,
+            "subscriptions": [_SUBSCRIPTION],
+            "last_minute": 12,
+            "last_message": {"seq": 42, "time": _READ_AT},
+        }
+    ],
     "queues": [
         {
             "name": "billing",
@@ -240,6 +250,8 @@ TOPOLOGY: Json = {
             "delayed": 0,
             "dead_letter_queue": f"{_BILLING}-dlq",
             "max_receive_count": 5,
+            "oldest_sent_at": _READ_AT,
+            "depths": [0, 7, 4],
             "read_at": _READ_AT,
         }
     ],

@@ -1,5 +1,6 @@
 """The topology: what exists on the endpoint, and where a message goes."""
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -9,7 +10,10 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pipeline.message import ORIGINAL_ID
 from pipeline.problems import Problem
 from pipeline.redaction import MASK, Mask
+from pipeline.retry import DATABASE_ERRORS
 from pipeline.store.reader import Reader
+from pipeline.store.topics import Flow, TopicFlows
+from pipeline.timely import NoAnswer, Timely
 from viewer.api import examples
 from viewer.api.answers import to_json
 from viewer.api.blueprint import ApiBlueprint, Responses, problems
@@ -22,6 +26,9 @@ from viewer.aws.filter_policy import MessageFields
 from viewer.aws.topology import Topology
 from viewer.aws.topology_keeper import TopologyKeeper
 
+# How old the rates of topics may be, and how long the store may take to tell them.
+FRESH_SECONDS, DEADLINE_SECONDS = 2.0, 1.0
+MIN_REST = 20  # times as long as it takes to write many topics as JSON
 # SNS accepts 256 KiB, and ten attributes reach a queue; a draft may have more of both.
 MAX_ATTRIBUTES = 100
 STRING = "String"
@@ -88,10 +95,10 @@ AS_NOW = f"{NOW}, not as they were when the message was published"
 WITHOUT_TYPES = f"{AS_NOW}; the types of its attributes are not known and taken to be String"
 
 
-def topology_blueprint(keeper: TopologyKeeper, reader: Reader, mask: Mask) -> ApiBlueprint:
+def topology_blueprint(keeper: TopologyKeeper, reader: Reader, flows: TopicFlows, mask: Mask) -> ApiBlueprint:
     """Return `/api/topology`, and where messages go."""
     blueprint = ApiBlueprint("topology", __name__, about="What exists on the endpoint", prefix="/api")
-    answers = _Answers(keeper, TopologyViews(mask))
+    answers = _Answers(keeper, flows, TopologyViews(mask))
 
     @blueprint.get("/topology", responses=TOPOLOGY)
     def read_topology() -> Response:
@@ -142,18 +149,39 @@ def topology_blueprint(keeper: TopologyKeeper, reader: Reader, mask: Mask) -> Ap
 
 
 class _Answers:
-    """Answers with what the keeper keeps. A picture is written as JSON once, not for each reader."""
+    """Answers with what is kept. It is written as JSON for all readers together, and not too often."""
 
-    def __init__(self, keeper: TopologyKeeper, views: TopologyViews) -> None:
+    def __init__(self, keeper: TopologyKeeper, flows: TopicFlows, views: TopologyViews) -> None:
         self._keeper, self._views = keeper, views
+        self._flows = Timely(
+            lambda: flows.read([topic.listed.name for topic in keeper.current.topics]),
+            FRESH_SECONDS,
+            DEADLINE_SECONDS,
+        )
         self._written: tuple[Topology, str] | None = None
+        self._write_again_at = 0.0
 
     def topology(self) -> Response:
         picture, written = self._keeper.current, self._written
-        if written is None or written[0] is not picture:
-            endpoint = Endpoint(self._keeper.endpoint_url, self._keeper.region, self._keeper.is_aws)
-            written = self._written = picture, to_json(self._views.topology(endpoint, picture))
+        if written is None or written[0] is not picture or time.monotonic() >= self._write_again_at:
+            flows = self._read_flows()
+            began = time.monotonic()
+            written = self._written = picture, self._write(picture, flows)
+            took = time.monotonic() - began
+            self._write_again_at = began + max(FRESH_SECONDS, took * MIN_REST)
         return Response(written[1], mimetype="application/json")
+
+    def _read_flows(self) -> Mapping[str, Flow] | None:
+        """Return what flows through topics, None while the store does not say."""
+        try:
+            return self._flows()
+        except (NoAnswer, *DATABASE_ERRORS):
+            return None
+
+    def _write(self, picture: Topology, flows: Mapping[str, Flow] | None) -> str:
+        keeper = self._keeper
+        endpoint = Endpoint(keeper.endpoint_url, keeper.region, keeper.is_aws)
+        return to_json(self._views.topology(endpoint, picture, keeper.slot_seconds, flows))
 
     def destinations(
         self, topic: str | None, arn: str | None, message: MessageFields, note: str

@@ -54,13 +54,25 @@ class TopicSubscription:
 
 
 @dataclass(slots=True)
+class LastMessage:
+    """The message of a topic that was stored last."""
+
+    seq: int
+    time: datetime
+
+
+@dataclass(slots=True)
 class TopologyTopic:
-    """A topic with its subscriptions."""
+    """A topic with its subscriptions, and what Fanout saw of it."""
 
     name: str
     arn: str
     fifo: bool
     subscriptions: list[TopicSubscription]
+    last_minute: Annotated[
+        Count | None, Field(description="how many messages were stored in the last minute; null: unknown")
+    ]
+    last_message: Annotated[LastMessage | None, Field(description="null: unknown, or none is stored")]
 
 
 @dataclass(slots=True)
@@ -79,6 +91,19 @@ class TopologyQueue:
     delayed: Count | None
     dead_letter_queue: QueueArn
     max_receive_count: Annotated[int | None, Field(description="deliveries before a message is dead")]
+    oldest_sent_at: Annotated[
+        datetime | None,
+        Field(
+            description="when its oldest message was sent; null: it has none, or the endpoint does not say"
+        ),
+    ]
+    depths: Annotated[
+        list[Count],
+        Field(
+            description="how many messages it held while it was watched, at most in each `slot_seconds`, "
+            "the newest last; empty: their number did not change"
+        ),
+    ]
     read_at: ReadAt
 
 
@@ -88,6 +113,7 @@ class EndpointTopology:
 
     endpoint: Endpoint
     read_at: Reading
+    slot_seconds: Annotated[float, Field(description="how long each slot of `depths` is")]
     topics: list[TopologyTopic]
     queues: list[TopologyQueue]
     gaps: list[TopologyGap]

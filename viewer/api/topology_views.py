@@ -4,16 +4,18 @@ A filter policy may contain a value that REDACT masks in messages, and a message
 So of masked fields neither is shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.endpoint import Arn
 from pipeline.json_text import read_json
 from pipeline.redaction import BYTES, MASK, Mask
+from pipeline.store.topics import Flow
 from viewer.api.topology_models import (
     Destination,
     Endpoint,
     EndpointTopology,
+    LastMessage,
     TopicSubscription,
     TopologyGap,
     TopologyQueue,
@@ -22,7 +24,7 @@ from viewer.api.topology_models import (
 from viewer.aws.destinations import Verdict
 from viewer.aws.filter_policy import MessageFields, PolicyError, Scope, explain
 from viewer.aws.filter_policy.policy import OR
-from viewer.aws.topology import Queue, Subscription, Topology
+from viewer.aws.topology import Queue, Subscription, Topic, Topology
 
 
 class TopologyViews:
@@ -32,22 +34,28 @@ class TopologyViews:
         """Show nothing that the mask hides."""
         self._mask = mask
 
-    def topology(self, endpoint: Endpoint, picture: Topology) -> EndpointTopology:
-        """Return everything that exists."""
+    def topology(
+        self, endpoint: Endpoint, picture: Topology, slot_seconds: float, flows: Mapping[str, Flow] | None
+    ) -> EndpointTopology:
+        """Return everything that exists; without `flows` it is not known what flows through topics."""
         return EndpointTopology(
             endpoint,
             picture.read_at,
-            topics=[
-                TopologyTopic(
-                    topic.listed.name,
-                    topic.listed.arn,
-                    topic.listed.is_fifo,
-                    [*map(self._subscription, topic.subscriptions)],
-                )
-                for topic in picture.topics
-            ],
-            queues=[*map(_queue, picture.queues.values())],
+            slot_seconds,
+            topics=[self._topic(topic, flows) for topic in picture.topics],
+            queues=[_queue(queue, picture.depths.get(arn, ())) for arn, queue in picture.queues.items()],
             gaps=[TopologyGap(gap.action, gap.reason) for gap in picture.gaps],
+        )
+
+    def _topic(self, topic: Topic, flows: Mapping[str, Flow] | None) -> TopologyTopic:
+        flow = flows.get(topic.listed.name) if flows else None
+        return TopologyTopic(
+            topic.listed.name,
+            topic.listed.arn,
+            topic.listed.is_fifo,
+            [*map(self._subscription, topic.subscriptions)],
+            last_minute=None if flows is None else flow.last_minute if flow else 0,
+            last_message=LastMessage(flow.seq, flow.time) if flow else None,
         )
 
     def destinations(self, verdicts: Iterable[Verdict], message: MessageFields) -> list[Destination]:
@@ -139,7 +147,7 @@ def _scope(text: str) -> Scope:
     return "MessageBody" if text == "MessageBody" else "MessageAttributes"
 
 
-def _queue(queue: Queue) -> TopologyQueue:
+def _queue(queue: Queue, depths: Sequence[int]) -> TopologyQueue:
     arn: Arn = queue.arn
     details = queue.details
     return TopologyQueue(
@@ -152,5 +160,7 @@ def _queue(queue: Queue) -> TopologyQueue:
         delayed=details.delayed if details else None,
         dead_letter_queue=details.dead_letter_arn if details else None,
         max_receive_count=details.max_receive_count if details else None,
+        oldest_sent_at=queue.oldest_sent_at,
+        depths=[*depths],
         read_at=queue.read_at,
     )

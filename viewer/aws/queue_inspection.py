@@ -4,17 +4,21 @@ Receiving would hide messages from the consumers and raise their receive counts.
 without that (LocalStack, "SQS developer endpoints"; MiniStack, "Inspecting queues"); AWS only counts them.
 """
 
+import functools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from pipeline.aws import queue_url
+from pipeline.endpoint import is_aws
 from pipeline.message import attribute_text
-from viewer.aws.fetching import fetch_json
+from pipeline.timely import NoAnswer, Timely
+from viewer.aws.fetching import FetchError, fetch_json
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -34,6 +38,10 @@ DESCRIPTION: "tuple[QueueAttributeNameType, ...]" = (
 # The endpoints of the emulators always return all messages with their bodies.
 MAX_LOOKED_AT = 1_000
 LOOK_TIMEOUT_SECONDS = 5
+MINISTACK_PATH = "/_ministack/sqs/messages"
+# To find out how old the oldest message is.
+MAX_AGED_BYTES = 2 * 1024 * 1024
+SHARED_SECONDS = 1
 MAX_RETENTION_SECONDS = 14 * 86_400  # "SetQueueAttributes", AWS
 
 
@@ -115,14 +123,7 @@ class Queues:
         """
         if depth.total > MAX_LOOKED_AT:
             raise CannotLook(f"more than {MAX_LOOKED_AT:,} messages are too many to look at")
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
-        if not endpoint:
-            raise CannotLook("AWS has no way to look into a queue without receiving from it")
-        for found in self._ask(endpoint.rstrip("/"), queue_url(self._sqs, depth.name)):
-            return sorted(
-                map(_waiting, found), key=lambda one: one.sent_at or datetime.min.replace(tzinfo=UTC)
-            )
-        raise CannotLook("this endpoint has no way to look into a queue without receiving from it")
+        return list_messages(queue_url(self._sqs, depth.name))
 
     def _describe(self, name: str) -> Described:
         answer = self._sqs.get_queue_attributes(
@@ -140,18 +141,65 @@ class Queues:
             else None,
         )
 
-    def _ask(self, endpoint: str, url: str) -> Iterator[Sequence[dict[str, Any]]]:
-        """Yield the messages that the endpoint lists, if it can."""
-        shown = {"QueueUrl": url, "ShowInvisible": "true", "ShowDelayed": "true"}
-        answers: tuple[tuple[str, dict[str, str], Callable[[Any], Sequence[dict[str, Any]]]], ...] = (
-            ("/_aws/sqs/messages", shown, _localstack_messages),
-            ("/_ministack/sqs/messages", {}, lambda document: _ministack_messages(document, url)),
-        )
-        for path, parameters, read in answers:
-            address = f"{endpoint}{path}?{urlencode(parameters)}"
-            status, document = fetch_json(address, LOOK_TIMEOUT_SECONDS)
+
+def list_messages(url: str) -> list[Waiting]:
+    """Return the messages in the queue of this URL, oldest first, without changing anything.
+
+    Raises CannotLook, and FetchError.
+    """
+    return _list(url, lambda address: fetch_json(address, LOOK_TIMEOUT_SECONDS))
+
+
+def oldest_sent_at(url: str) -> datetime | None:
+    """Return when the oldest message in the queue of this URL was sent.
+
+    None if it is empty, or if the messages are too large to find out. Raises CannotLook, and FetchError.
+    """
+    return next((one.sent_at for one in _list(url, _fetch_little)), None)
+
+
+def _fetch_little(address: str) -> tuple[int, Any]:
+    # MiniStack answers with the messages of all queues: once is enough for all of them.
+    if MINISTACK_PATH not in address:
+        return fetch_json(address, LOOK_TIMEOUT_SECONDS, MAX_AGED_BYTES)
+    try:
+        return _shared(address)()
+    except NoAnswer as error:
+        raise FetchError(str(error)) from None
+
+
+@functools.lru_cache(1)
+def _shared(address: str) -> Timely[tuple[int, Any]]:
+    def fetch() -> tuple[int, Any]:
+        return fetch_json(address, LOOK_TIMEOUT_SECONDS, MAX_AGED_BYTES)
+
+    return Timely(fetch, SHARED_SECONDS, LOOK_TIMEOUT_SECONDS)
+
+
+def _list(url: str, fetch: Callable[[str], tuple[int, Any]]) -> list[Waiting]:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
+    if not endpoint or is_aws(endpoint):
+        raise CannotLook("AWS has no way to look into a queue without receiving from it")
+    try:
+        for path, parameters, read in _answers(url):
+            status, document = fetch(f"{endpoint.rstrip('/')}{path}?{urlencode(parameters)}")
             if status == 200:
-                yield read(document)
+                found = map(_waiting, read(document))
+                return sorted(found, key=lambda one: one.sent_at or datetime.min.replace(tzinfo=UTC))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        raise CannotLook("this endpoint does not list messages as emulators do") from None
+    raise CannotLook("this endpoint has no way to look into a queue without receiving from it")
+
+
+def _answers(url: str) -> tuple[tuple[str, dict[str, str], Callable[[Any], Sequence[dict[str, Any]]]], ...]:
+    """Return how emulators are asked about the queue of this URL, and how each answer is read."""
+    *_, account, _ = ["", *urlsplit(url).path.split("/")]
+    accounts = {"account": account} if re.fullmatch(r"[0-9]{12}", account) else {}
+    shown = {"QueueUrl": url, "ShowInvisible": "true", "ShowDelayed": "true"}
+    return (
+        ("/_aws/sqs/messages", shown, _localstack_messages),
+        (MINISTACK_PATH, accounts, lambda document: _ministack_messages(document, url)),
+    )
 
 
 def _localstack_messages(document: Any) -> Sequence[dict[str, Any]]:

@@ -48,12 +48,17 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue; `details` are None unless its state is known."""
+    """A queue; `details` are None unless its state is known.
+
+    `oldest_sent_at` is when the oldest message in it was sent, None if it is empty or the endpoint does not
+    say.
+    """
 
     arn: Arn
     state: QueueState
     details: QueueDetails | None = None
     read_at: datetime | None = None
+    oldest_sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,16 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Topics by name, and queues by ARN. `read_at` is None until they were listed for the first time."""
+    """Topics by name, and queues by ARN. `read_at` is None until they were listed for the first time.
+
+    `depths` say how many messages queues held while they were watched, by ARN, as DepthHistory.of does.
+    """
 
     read_at: datetime | None = None
     topics: Sequence[Topic] = ()
     queues: Mapping[str, Queue] = field(default_factory=dict)
     gaps: Sequence[Gap] = ()
+    depths: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def topic(self, name_or_arn: str) -> Topic | None:
         """Return the topic of this name or ARN."""

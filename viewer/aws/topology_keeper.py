@@ -34,7 +34,10 @@ from pipeline.endpoint import (
     parse_arn,
 )
 from pipeline.retry import AWS_ERRORS, explain
+from viewer.aws.depth_history import DepthHistory
+from viewer.aws.fetching import FetchError
 from viewer.aws.filter_policy import FilterPolicy, PolicyError, parse_policy
+from viewer.aws.queue_inspection import CannotLook, oldest_sent_at
 from viewer.aws.topology import Gap, Queue, ReadSubscription, Subscription, Topic, Topology
 from viewer.aws.turns import Turns
 
@@ -56,6 +59,8 @@ AT_ONCE = 4
 # In a row, before nothing more is asked in this turn.
 MAX_REFUSALS = 3
 MAX_SLOWDOWN = 8
+# An emulator tells the oldest message of a queue only with all others and their bodies.
+MAX_AGED = 100
 PAGE = 100  # topics or subscriptions ("ListTopics", AWS)
 # An emulator that takes long to answer is left alone for so many times as long.
 MIN_REST = 2
@@ -73,19 +78,21 @@ class Pace:
 
     Everything is listed every `turn_seconds`. In a turn, the attributes of so many queues and subscriptions
     that were read before are read again, each at most every `turn_seconds`, and as far as that goes every
-    `max_seconds`. Where lists have many pages, a turn takes longer.
+    `max_seconds`. Where lists have many pages, a turn takes longer. The history of depths has one slot for
+    every `slot_seconds`.
     """
 
     turn_seconds: float
     max_seconds: float
+    slot_seconds: float
     queues: int
     subscriptions: int
     lists_per_minute: float
 
 
-EMULATOR_PACE: Final = Pace(5, 10, queues=60, subscriptions=60, lists_per_minute=float("inf"))
+EMULATOR_PACE: Final = Pace(5, 10, 10, queues=60, subscriptions=60, lists_per_minute=float("inf"))
 # With 100 topics and 300 subscriptions to as many queues these are 40 calls a minute, five of them lists.
-AWS_PACE: Final = Pace(60, 600, queues=20, subscriptions=15, lists_per_minute=15)
+AWS_PACE: Final = Pace(60, 600, 120, queues=20, subscriptions=15, lists_per_minute=15)
 
 
 class Unreachable(Exception):
@@ -120,6 +127,13 @@ class TopologyKeeper:
         times = self._pace.turn_seconds, self._pace.max_seconds, clock
         self._subscription_turns: Turns[str] = Turns(*times)
         self._queue_turns: Turns[str] = Turns(*times)
+        self._depths = DepthHistory(self._pace.slot_seconds, clock)
+        self._may_look = not self.is_aws
+
+    @property
+    def slot_seconds(self) -> float:
+        """How long each slot of the history of depths is."""
+        return self._pace.slot_seconds
 
     def run(self) -> None:
         """Take turns until stopped."""
@@ -135,6 +149,7 @@ class TopologyKeeper:
     def turn(self) -> None:
         """Read what is due, and make the next picture. Raises nothing that an endpoint can cause."""
         before, self._gaps, self._is_throttled = self._gaps, {}, False
+        self._may_look = not self.is_aws
         try:
             self._list()
             if self.current.read_at is None:  # attributes take longer: names can be seen meanwhile
@@ -214,9 +229,10 @@ class TopologyKeeper:
         asked = [arn for arn, queue in self._queues.items() if queue.state in ("known", "unread")]
         turns = self._queue_turns
         turns.keep(asked)
+        self._depths.keep(self._queues.keys())
         due = turns.next(MAX_NEW, max_known)
-        for arn, details in self._ask("sqs:GetQueueAttributes", due, self._read_queue, turns):
-            turns.note(arn, changed=self._keep_queue(arn, details))
+        for arn, queue in self._ask("sqs:GetQueueAttributes", due, self._read_queue, turns):
+            turns.note(arn, changed=self._keep_queue(arn, queue))
 
     def _ask(
         self, action: str, arns: Sequence[str], read: Callable[[str], Item], turns: Turns[str]
@@ -293,19 +309,33 @@ class TopologyKeeper:
         known = self._queues.get(str(arn))
         return known if known and known.details else Queue(arn, "unread")
 
-    def _read_queue(self, arn: str) -> QueueDetails | None:
-        url = self._urls.get(arn) or self._url_of(self._queues[arn].arn)
-        return describe_queue(self._sqs, url) if url else None
-
-    def _keep_queue(self, arn: str, details: QueueDetails | None) -> bool:
-        """Keep what was read; return whether it changed."""
-        known = self._queues[arn]
-        if details is None:
-            self._queues[arn] = Queue(known.arn, "missing")
-            return known.state != "missing"
+    def _read_queue(self, arn: str) -> Queue:
+        known = self._queues[arn].arn
+        url = self._urls.get(arn) or self._url_of(known)
+        details = describe_queue(self._sqs, url) if url else None
+        if url is None or details is None:
+            return Queue(known, "missing")
         kept = replace(details, attributes={}, policy=None)
-        self._queues[arn] = Queue(known.arn, "known", kept, datetime.now(UTC))
-        return known.details != kept
+        return Queue(known, "known", kept, datetime.now(UTC), self._oldest_sent_at(url, kept))
+
+    def _oldest_sent_at(self, url: str, details: QueueDetails) -> datetime | None:
+        """Return when the oldest message was sent, as far as an emulator tells; AWS only tells CloudWatch."""
+        if not self._may_look or not 0 < details.total <= MAX_AGED:
+            return None
+        try:
+            return oldest_sent_at(url)
+        except CannotLook:
+            self._may_look = False  # in this turn
+        except FetchError:
+            pass
+        return None
+
+    def _keep_queue(self, arn: str, queue: Queue) -> bool:
+        """Keep what was read; return whether it changed."""
+        known, self._queues[arn] = self._queues[arn], queue
+        if queue.details:
+            self._depths.note(arn, queue.details.total)
+        return (known.state, known.details) != (queue.state, queue.details)
 
     def _url_of(self, arn: Arn) -> str | None:
         """Return the URL of a queue that is not listed, None if there is none."""
@@ -329,6 +359,7 @@ class TopologyKeeper:
             topics=[Topic(topic, by_topic.get(topic.arn, [])) for topic in self._topics],
             queues=dict(sorted(self._queues.items(), key=lambda item: item[1].arn.name)),
             gaps=[Gap(action, reason) for action, reason in self._gaps.items()],
+            depths={arn: self._depths.of(arn) for arn in self._queues},
         )
 
     # ---- pace

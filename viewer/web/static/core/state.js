@@ -1,6 +1,6 @@
 // What is shown, as the address says it: search (q), message (m), pane, tab, window of the charts, dead letter,
-// columns, the message that m is compared with, the queue that is looked into. So every view can be linked to,
-// and the browser's back button works.
+// columns, the message that m is compared with, the queue that is looked into, a part of the names of the topics
+// and queues that are listed. So every view can be linked to, and the browser's back button works.
 
 const DEFAULTS = {
   q: "",
@@ -12,6 +12,7 @@ const DEFAULTS = {
   cols: "",
   with: "",
   queue: "",
+  names: "",
 };
 const listeners = new Set();
 

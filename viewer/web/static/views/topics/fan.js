@@ -1,24 +1,25 @@
 // One topic and what it fans out to: a line for each subscription, from its filter to its dead-letter queue.
 
+import { localTime } from "../../core/clock.js";
 import { each } from "../../core/each.js";
 import { number, visible } from "../../core/format.js";
-import { opensElsewhere } from "../../core/dom.js";
-import { address, go } from "../../core/state.js";
 import { html, nothing } from "../../core/view.js";
+import { placeLink, queueLink } from "../../panes/place_link.js";
+import { depthChart, holds } from "../../panes/queue_figures.js";
 
 const MAX_VALUES = 3;
-const STATES = { missing: "does not exist", elsewhere: "another account or region", unread: "not read" };
 
-// Returns what draws a topic; `known` are queues by their ARNs. Fanout's own subscriptions only say that the
-// topic is watched.
+// Returns what draws a topic; `known` has queues by their ARNs, and how long the slots of their depths are.
+// Fanout's own subscriptions only say that the topic is watched.
 export const topicFan = (known, isTap) => (topic) => {
   const others = topic.subscriptions.filter(({ endpoint }) => !isTap(endpoint));
   const isWatched = others.length < topic.subscriptions.length;
   return html`<li>
-    <h3>
-      ${viewLink(topic.name, { tab: "messages", m: "", q: `topic:${topic.name}` })}
+    <div>
+      <h3>${placeLink(topic.name, messagesOf(topic))}</h3>
       <small>${topic.fifo ? "FIFO · " : ""}${subscriptionsOf(others)}${isWatched ? " · watched" : ""}</small>
-    </h3>
+      ${flowOf(topic)}
+    </div>
     <ul class="fan">
       ${each(
         others,
@@ -28,6 +29,19 @@ export const topicFan = (known, isTap) => (topic) => {
     </ul>
   </li>`;
 };
+
+const messagesOf = ({ name }) => ({ tab: "messages", m: "", q: `topic:${name}` });
+
+// How many messages were seen in the last minute, and the last one.
+function flowOf(topic) {
+  const { last_minute: many, last_message: last } = topic;
+  if (!last) return nothing;
+  const shown = { ...messagesOf(topic), m: last.seq };
+  return html`<small class="flow-of">
+    <span data-flows=${many > 0} title="messages in the last minute">${number(many)}/min</span> ·
+    ${placeLink(html`last ${localTime(last.time)}`, shown)}
+  </small>`;
+}
 
 function subscriptionsOf({ length }) {
   if (!length) return "nothing is subscribed";
@@ -39,7 +53,7 @@ function line(subscription, known) {
   const target =
     protocol === "sqs" ? queueLine(endpoint, known) : html`${protocol} <bdi>${visible(endpoint)}</bdi>`;
   return html`<li data-state=${state}>
-    ${filterOf(subscription)} ${target} ${raw ? html`<small>raw</small>` : nothing}
+    ${filterOf(subscription)} ${raw ? html`<small>raw</small>` : nothing} ${target}
     ${state === "confirmed" ? nothing : html`<span class="problem">${state}</span>`}
     ${undelivered ? html`<small>undeliverable → </small>${queueLine(undelivered, known)}` : nothing}
   </li>`;
@@ -65,31 +79,13 @@ function condition([name, wanted]) {
 
 // A queue, how much it holds, and the dead-letter queues behind it.
 export function queueLine(arn, known, before = []) {
-  const queue = known[arn];
+  const queue = known.queues[arn];
   const name = arn.split(":").at(-1);
   const dead = queue?.dead_letter_queue;
   const next = dead && !before.includes(dead);
   return html`<span class="queue" data-state=${queue?.state ?? "unread"}>
-      → ${viewLink(name, { tab: "waiting", queue: name })} <small>${queue ? holds(queue) : "not known"}</small>
+      → ${queueLink(name)} <small>${queue ? holds(queue) : "not known"}</small>
+      ${queue ? depthChart(queue, known.slotSeconds) : nothing}
     </span>
     ${next ? html`<small>dead letters</small> ${queueLine(dead, known, [...before, arn])}` : nothing}`;
-}
-
-function holds({ state, visible: ready, in_flight: inFlight, delayed }) {
-  if (state !== "known") return STATES[state];
-  const more = [
-    [inFlight, "in flight"],
-    [delayed, "delayed"],
-  ].filter(([many]) => many);
-  return [[ready, "waiting"], ...more].map(([many, what]) => `${number(many)} ${what}`).join(" · ");
-}
-
-// Leads from the name of a topic to its messages, and from that of a queue into it.
-function viewLink(name, changes) {
-  const click = (event) => {
-    if (opensElsewhere(event)) return;
-    event.preventDefault();
-    go(changes);
-  };
-  return html`<a href=${address(changes)} @click=${click}><bdi>${visible(name)}</bdi></a>`;
 }

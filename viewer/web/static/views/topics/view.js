@@ -5,7 +5,9 @@ import { localTime } from "../../core/clock.js";
 import { each } from "../../core/each.js";
 import { number } from "../../core/format.js";
 import { repeat } from "../../core/repeat.js";
+import { onChange, state } from "../../core/state.js";
 import { html, nothing, render } from "../../core/view.js";
+import { nameFilter } from "../../panes/name_filter.js";
 import { queueLine, topicFan } from "./fan.js";
 
 const POLL_MS = 4000;
@@ -18,11 +20,14 @@ const isTap = (arn) => taps.includes(arn.split(":").at(-1));
 export function open(place) {
   let topology = null;
   let problem = null;
-  let wanted = "";
 
   draw();
   const polling = repeat(poll, () => POLL_MS);
-  return polling.stop;
+  const unfollow = onChange(draw);
+  return () => {
+    unfollow();
+    polling.stop();
+  };
 
   async function poll() {
     try {
@@ -45,39 +50,33 @@ export function open(place) {
       place,
     );
   }
+}
 
-  function whole({ endpoint, read_at: readAt, topics, queues, gaps }) {
-    const found = topics.filter((topic) => names(topic).some((name) => name.toLowerCase().includes(wanted)));
-    const known = Object.fromEntries(queues.map((queue) => [queue.arn, queue]));
-    const reached = new Set(topics.flatMap((topic) => topic.subscriptions.flatMap((one) => way(one, known))));
-    const alone = queues.filter(
-      ({ arn, name }) => !reached.has(arn) && !isTap(arn) && name.toLowerCase().includes(wanted),
-    );
-    return html`<p class="note">
-        ${count(topics.length, "topic")} and ${count(queues.length, "queue")} of ${endpoint.url} in
-        ${endpoint.region}, ${readAt ? html`as of ${localTime(readAt)}` : "not read yet"}.
-      </p>
-      ${gaps.map(({ action, reason }) => html`<p class="problem">${action}: ${reason}</p>`)}
-      <p class="actions">
-        <label for="topic-filter">Show</label>
-        <input id="topic-filter" type="search" size="28" placeholder="name of a topic or a queue" @input=${narrow} />
-      </p>
-      ${readAt && !topics.length ? html`<p class="note">There are no topics.</p>` : nothing}
-      <ul class="topics">
-        ${each(found.slice(0, MAX_DRAWN), ({ arn }) => arn, topicFan(known, isTap))}
-      </ul>
-      ${
-        found.length > MAX_DRAWN
-          ? html`<p class="note">${number(found.length - MAX_DRAWN)} more: type a part of the name.</p>`
-          : nothing
-      }
-      ${alone.length ? besides(alone.slice(0, MAX_DRAWN), known) : nothing}`;
-  }
-
-  function narrow(event) {
-    wanted = event.target.value.trim().toLowerCase();
-    draw();
-  }
+function whole({ endpoint, read_at: readAt, slot_seconds: slotSeconds, topics, queues, gaps }) {
+  const wanted = state.names.trim().toLowerCase();
+  const found = topics.filter((topic) => names(topic).some((name) => name.toLowerCase().includes(wanted)));
+  const byArn = Object.fromEntries(queues.map((queue) => [queue.arn, queue]));
+  const known = { queues: byArn, slotSeconds };
+  const reached = new Set(topics.flatMap((topic) => topic.subscriptions.flatMap((one) => way(one, byArn))));
+  const alone = queues.filter(
+    ({ arn, name }) => !reached.has(arn) && !isTap(arn) && name.toLowerCase().includes(wanted),
+  );
+  return html`<p class="note">
+      ${count(topics.length, "topic")} and ${count(queues.length, "queue")} of ${endpoint.url} in
+      ${endpoint.region}, ${readAt ? html`as of ${localTime(readAt)}` : "not read yet"}.
+    </p>
+    ${gaps.map(({ action, reason }) => html`<p class="problem">${action}: ${reason}</p>`)}
+    ${nameFilter("name of a topic or a queue")}
+    ${readAt && !topics.length ? html`<p class="note">There are no topics.</p>` : nothing}
+    <ul class="topics">
+      ${each(found.slice(0, MAX_DRAWN), ({ arn }) => arn, topicFan(known, isTap))}
+    </ul>
+    ${
+      found.length > MAX_DRAWN
+        ? html`<p class="note">${number(found.length - MAX_DRAWN)} more: type a part of the name.</p>`
+        : nothing
+    }
+    ${alone.length ? besides(alone.slice(0, MAX_DRAWN), known) : nothing}`;
 }
 
 const count = (many, what) => `${number(many)} ${many === 1 ? what : `${what}s`}`;
