@@ -14,6 +14,7 @@ from pipeline.store.copies import Copies
 from pipeline.store.dead_letters import FailureReader
 from pipeline.store.faults import FaultShare
 from pipeline.store.reader import Reader
+from pipeline.store.readers import Readers
 from pipeline.store.searches import RETRY_SECONDS, SearchFailed
 from pipeline.store.taps import Taps
 from pipeline.store.topics import TopicFlows
@@ -36,7 +37,7 @@ from viewer.api.waiting import waiting_blueprint
 from viewer.aws.copying import Copier
 from viewer.aws.queue_inspection import Queues
 from viewer.aws.reconciliation import Reconciler
-from viewer.aws.redrive import DeadLetterQueue
+from viewer.aws.redrive import DeadLetterQueues, own_dead_letter_queue
 from viewer.aws.targets import Targets
 from viewer.aws.topology_keeper import TopologyKeeper
 from viewer.live.hub import Hub
@@ -92,7 +93,7 @@ def create_app(
     copies, targets = Copies(database), Targets(topic, sqs)
     failures, faults, samples = FailureReader(database), FaultShare(database), Samples(database)
     queues, peers = Queues(sqs, settings.queue_name), settings.peer_addresses
-    dead_letters = DeadLetterQueue(sqs, settings.queue_name, failures, Reconciler(queues, failures))
+    dead_letters = _dead_letter_queues(database, sqs, topology, settings.queue_name)
     for blueprint in (
         messages_blueprint(reader, failures, hub, topic, views),
         copying_blueprint(reader, Copier(targets, copies)),
@@ -119,6 +120,20 @@ def create_app(
     _answer_outages(app)
     _add_security_headers(app)
     return app
+
+
+def _dead_letter_queues(
+    database: Database, sqs: "SQSClient", topology: TopologyKeeper, own_queue: str
+) -> DeadLetterQueues:
+    failures, readers = FailureReader(database), Readers(database)
+
+    def is_read(queue: str) -> bool:
+        return queue == own_queue or queue in readers.queues()
+
+    own = own_dead_letter_queue(
+        sqs, own_queue, failures, Reconciler(Queues(sqs, own_queue), failures), is_read=is_read
+    )
+    return DeadLetterQueues(sqs, own, own_queue, failures, is_read=is_read, topology=lambda: topology.current)
 
 
 def _answer_outages(app: Flask) -> None:

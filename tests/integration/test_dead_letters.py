@@ -16,7 +16,8 @@ from tests.support.emulators import Names
 from tests.support.services import Service
 from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
-from viewer.aws.redrive import DeadLetterQueue, Redrive, RedriveRefused
+from viewer.aws.mover import Redrive
+from viewer.aws.redrive import DeadLetterQueue, RedriveRefused
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def test_an_interrupted_redrive_loses_nothing(
 
     other = TestConsumer(names_with_one_try, store)
     other.take(1)
-    monkeypatch.setattr("viewer.aws.redrive.HIDDEN_SECONDS", 1)
+    monkeypatch.setattr("viewer.aws.mover.HIDDEN_SECONDS", 1)
     wait_for(lambda: (redriven(consumer.dead_letters, chosen), consumer.dead())[1] == 0, seconds=20)
     wait_for(lambda: (other.poller.poll_once(), stored(store))[1] == ["a", "b"])
 

@@ -8,13 +8,13 @@ from tests.support.examples import raw_arrival
 from tests.support.stores import QUEUE, FailureRecords, Store
 from viewer.aws.queue_inspection import Queues
 from viewer.aws.reconciliation import Reconciler
-from viewer.aws.redrive import DeadLetterQueue
+from viewer.aws.redrive import DeadLetterQueue, own_dead_letter_queue
 
 
 def open_dead_letters(queue: str, failures: FailureReader) -> DeadLetterQueue:
     """Return the dead-letter queue of this queue."""
     sqs = sqs_client(10)
-    return DeadLetterQueue(sqs, queue, failures, Reconciler(Queues(sqs, queue), failures))
+    return own_dead_letter_queue(sqs, queue, failures, Reconciler(Queues(sqs, queue), failures))
 
 
 def die(store: Store, text: str, queue: str = QUEUE) -> str:

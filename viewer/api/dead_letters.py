@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from pipeline.endpoint import is_missing
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
@@ -15,9 +16,10 @@ from viewer.api import examples
 from viewer.api.blueprint import ApiBlueprint, problems
 from viewer.api.checks import Body, Parameters
 from viewer.api.messages import copy_links
-from viewer.api.models import DIGITS, Absent, Accepted, Count, DeadLetter, DeadLetterDetail
+from viewer.api.models import DIGITS, Absent, Accepted, Count, DeadLetter, DeadLetterDetail, QueueName
 from viewer.api.views import Views
-from viewer.aws.redrive import MAX_PER_SECOND, DeadLetterQueue, NoDeadLetterQueue, Redrive, RedriveRefused
+from viewer.aws.mover import Redrive
+from viewer.aws.redrive import MAX_PER_SECOND, DeadLetterQueues, NoDeadLetterQueue, RedriveRefused
 
 MAX_LISTED = 1000
 MAX_CHOSEN = 1000
@@ -44,6 +46,14 @@ class DeadLetterPath(Parameters):
     message_id: str = Field(description="the id that SQS gave it", json_schema_extra={"format": "uuid"})
 
 
+class RedriveQuery(Parameters):
+    """Which dead-letter queue."""
+
+    queue: QueueName | Absent = Field(
+        None, description="name of the dead-letter queue; else, that of the queue of the pipeline"
+    )
+
+
 class RedriveBody(Body):
     """Which dead letters to send back: those with these SQS ids, or all of them."""
 
@@ -52,6 +62,7 @@ class RedriveBody(Body):
     per_second: Annotated[int, Field(ge=1, le=MAX_PER_SECOND)] | None = Field(
         None, description="how many at most; null: as fast as possible"
     )
+    to: QueueName | None = Field(None, description="name of another queue; null: back to their own")
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -99,7 +110,8 @@ class RedriveState:
     """The redrive that is running, or the last one, and what it could move."""
 
     from_: Annotated[str, Field(alias="from", description="the dead-letter queue")]
-    to: Annotated[str, Field(description="the queue")]
+    to: Annotated[str | None, Field(description="the queue; null: each to the one that it died in")]
+    queues: Annotated[list[str], Field(description="the queues that its messages may belong to")]
     waiting: Annotated[Count, Field(description="about how many messages are in the dead-letter queue")]
     redrive: Annotated[Redrive | None, Field(description="null: none is known")]
 
@@ -107,7 +119,7 @@ class RedriveState:
 
 
 def dead_letters_blueprint(
-    reader: Reader, failures: FailureReader, queue: DeadLetterQueue, views: Views
+    reader: Reader, failures: FailureReader, queues: DeadLetterQueues, views: Views
 ) -> ApiBlueprint:
     """Return `/api/dead-letters` and what is below it."""
     blueprint = ApiBlueprint(
@@ -163,32 +175,38 @@ def dead_letters_blueprint(
         return views.dead_letter_detail(letter, copy_links(reader, failures, letter, views))
 
     @blueprint.get("/redrive", responses=problems(409))
-    def watch_redrive() -> RedriveState:
+    def watch_redrive(query: RedriveQuery) -> RedriveState:
         """See how far the redrive has got.
 
         The one that is running, or the last one.
         """
         with _answering():
-            name, waiting = queue.waiting()
-            return RedriveState(name, queue.queue_name, waiting, queue.progress())
+            state = queues.named(query.queue).state()
+        belongs = list(state.way.queues)
+        only = belongs[0] if len(belongs) == 1 else None
+        return RedriveState(state.way.name, only, belongs, state.waiting, state.redrive)
 
     @blueprint.post("/redrive", responses=problems(409))
-    def redrive(body: RedriveBody) -> Accepted[RedriveProgress]:
+    def redrive(query: RedriveQuery, body: RedriveBody) -> Accepted[RedriveProgress]:
         """Send dead letters back to the queue.
 
-        This begins it; `GET` tells how far it has got. Only one redrive runs at a time.
+        This begins it; `GET` tells how far it has got. One redrive of a dead-letter queue runs at a time.
+        Those of another queue than the pipeline's are chosen with its name, which confirms it. Each goes back
+        to the queue that it died in, or all to another one.
         """
         with _answering():
-            return Accepted(RedriveProgress(queue.redrive(body.message_ids, body.per_second)))
+            queues.make_room()
+            found = queues.named(query.queue)
+            return Accepted(RedriveProgress(found.redrive(body.message_ids, body.per_second, body.to)))
 
     @blueprint.delete("/redrive", responses=problems(409))
-    def cancel_redrive() -> Accepted[RedriveProgress]:
+    def cancel_redrive(query: RedriveQuery) -> Accepted[RedriveProgress]:
         """Cancel the redrive.
 
         What was moved stays moved.
         """
         with _answering():
-            return Accepted(RedriveProgress(queue.cancel()))
+            return Accepted(RedriveProgress(queues.named(query.queue).cancel()))
 
     return blueprint
 
@@ -201,4 +219,6 @@ def _answering() -> Iterator[None]:
     except (NoDeadLetterQueue, RedriveRefused) as error:
         raise Problem(409, str(error)) from None
     except AWS_ERRORS as error:
+        if is_missing(error):
+            raise Problem(409, f"the queue does not exist: {explain(error)}") from None
         raise Problem(503, f"SQS does not redrive now: {explain(error)}") from None

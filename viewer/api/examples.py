@@ -148,10 +148,12 @@ REDRIVE: Json = {
     "started_at": "2026-01-31T12:05:00.000000Z",
     "reason": None,
     "not_found": 0,
+    "to": "broadcasts-consumer",
 }
 REDRIVE_STATE: Json = {
     "from": "broadcasts-consumer-dlq",
     "to": "broadcasts-consumer",
+    "queues": ["broadcasts-consumer"],
     "waiting": 9,
     "redrive": REDRIVE,
 }

@@ -1,11 +1,10 @@
-"""Redriving: sending dead letters back to the queue.
+"""Redriving: sending dead letters back to their queue.
 
-AWS and LocalStack move messages themselves ("StartMessageMoveTask", AWS), but only all of them. Selected
-ones, and all of them if the endpoint cannot move them, are received, sent and then deleted, one by one: if
-that is interrupted, a message is in one of the queues or in both, and the store keeps one.
+AWS and LocalStack move messages themselves ("StartMessageMoveTask", AWS), but only all of them, and only
+those that a queue gave up. Selected ones, and all if the endpoint cannot move them, are moved one by one.
 
-A redrive runs in the background, one at a time, and can be watched and cancelled. The progress of AWS is
-known to every viewer; that of this process only here, and it ends with the process.
+A redrive runs in the background, one at a time for each dead-letter queue, and can be watched and cancelled.
+The progress of AWS is known to every viewer; that of this process only here, and it ends with the process.
 """
 
 import contextlib
@@ -13,107 +12,131 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from pydantic import Field
 
-from pipeline.aws import MAX_BATCH, queue_url
-from pipeline.message import ORIGINAL_ID, attribute_text, can_carry_original_id, has_own_identity
+from pipeline.aws import queue_url
+from pipeline.endpoint import Arn, parse_arn
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
 from viewer.aws.fetching import FetchError
-from viewer.aws.queue_inspection import COUNTS
+from viewer.aws.mover import Mover, Redrive, count_messages
 from viewer.aws.reconciliation import Reconciler
+from viewer.aws.topology import Topology
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.literals import QueueAttributeNameType
-    from mypy_boto3_sqs.type_defs import (
-        ListMessageMoveTasksResultEntryTypeDef,
-        MessageAttributeValueTypeDef,
-        MessageTypeDef,
-    )
+    from mypy_boto3_sqs.type_defs import ListMessageMoveTasksResultEntryTypeDef
 
-# Long enough to go through a large queue once; messages that were not chosen are made visible at the end.
-HIDDEN_SECONDS = 120
 MAX_PER_SECOND = 500  # "StartMessageMoveTask", AWS
-UNSEEN: "tuple[QueueAttributeNameType, ...]" = COUNTS[1:]  # what a receive does not return
+MAX_AT_ONCE = 8  # of redrives that this process makes itself
 LOOK_SECONDS = 1.0  # between requests for the progress of AWS
 UNSUPPORTED = ("UnsupportedOperation", "InvalidAction", "UnknownOperationException", "NotImplemented")
 
 log = logging.getLogger(__name__)
-STATUSES = ("running", "cancelling", "cancelled", "completed", "failed")
 
 
 class NoDeadLetterQueue(Exception):
-    """The queue has no redrive policy."""
+    """The queue has no redrive policy, or nothing gives up messages to it."""
 
 
 class RedriveRefused(Exception):
-    """Another redrive is running, or none is that could be cancelled."""
+    """Another redrive is running, none is that could be cancelled, or it is not known where to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Redrive:
-    """The progress of a redrive: `moved` of about `total` messages.
+class Way:
+    """A dead-letter queue, and the queues that its messages belong to.
 
-    `not_found` counts the selected ones that were not in the dead-letter queue. `reason` says why it failed,
-    or why some were not found.
+    It is `native` if all of them died in one of these, so that the endpoint may move them back itself; other
+    messages come from subscriptions that could not deliver to these queues.
     """
 
-    status: Annotated[str, Field(json_schema_extra={"enum": [*STATUSES]})]
-    moved: int
-    total: int
-    started_at: datetime
-    reason: str | None = None
-    not_found: int = 0
+    arn: Arn
+    queues: Sequence[str]
+    native: bool = True
 
     @property
-    def under_way(self) -> bool:
-        """Whether it is still running."""
-        return self.status in ("running", "cancelling")
+    def name(self) -> str:
+        """The name of the dead-letter queue."""
+        return self.arn.name
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveState:
+    """The redrive that is running, or the last one, and about how many messages are `waiting` for one."""
+
+    way: Way
+    waiting: int
+    redrive: Redrive | None
 
 
 class DeadLetterQueue:
-    """The dead-letter queue of a queue. Methods raise what boto3 raises, and NoDeadLetterQueue."""
+    """A dead-letter queue. Methods raise what boto3 raises, and NoDeadLetterQueue."""
 
     def __init__(
-        self, sqs: "SQSClient", queue_name: str, failures: FailureReader, reconciler: Reconciler
+        self,
+        sqs: "SQSClient",
+        find: Callable[[], Way],
+        failures: FailureReader,
+        *,
+        is_read: Callable[[str], bool],
+        reconciler: Reconciler | None = None,
     ) -> None:
-        """Send no request yet."""
-        self._sqs, self.queue_name, self._failures = sqs, queue_name, failures
-        self._reconciler = reconciler
+        """Send no request yet.
+
+        `find` says where messages go; `is_read` whether a consumer of this store reads a queue: of others
+        nothing is recorded, and their messages are not changed.
+        """
+        self._sqs, self._find, self._failures = sqs, find, failures
+        self._is_read, self._reconciler = is_read, reconciler
         self._starting = threading.Lock()
         self._mover: Mover | None = None
 
-    def waiting(self) -> tuple[str, int]:
-        """Return its name, and about how many messages it holds."""
-        name = self._arn().rpartition(":")[2]
-        return name, _count(self._sqs, queue_url(self._sqs, name))
+    @property
+    def is_moving(self) -> bool:
+        """Whether this process is moving messages."""
+        return self._mover is not None and self._mover.progress.under_way
 
-    def redrive(self, message_ids: Collection[str] | None = None, per_second: int | None = None) -> Redrive:
-        """Begin to send the messages with these SQS ids back to the queue, or all; return the progress.
+    def state(self) -> RedriveState:
+        """Return what there is to redrive, and how far that is."""
+        way = self._find()
+        return RedriveState(way, count_messages(self._sqs, queue_url(self._sqs, way.name)), self.progress())
 
-        `per_second` limits the rate. Raises RedriveRefused while another redrive is running.
+    def redrive(
+        self,
+        message_ids: Collection[str] | None = None,
+        per_second: int | None = None,
+        to: str | None = None,
+    ) -> Redrive:
+        """Begin to send the messages with these SQS ids, or all, to their queue; return the progress.
+
+        `to` names another queue; `per_second` limits the rate. Raises RedriveRefused while another redrive is
+        running, and if it is not known which queue they belong to.
         """
         with self._starting:
-            progress = self.progress()
+            way = self._find()
+            progress = self._progress(way)
             if progress and progress.under_way:
                 raise RedriveRefused("a redrive is running already")
-            with contextlib.suppress(FetchError):
-                self._reconciler.reconcile()
-            if message_ids is None and (task := self._start_task(per_second)):
+            if self._reconciler:
+                with contextlib.suppress(FetchError):
+                    self._reconciler.reconcile()
+            if to == way.name:
+                raise RedriveRefused(f"{to} is the dead-letter queue itself")
+            if message_ids is None and way.native and (task := self._start_task(way, per_second, to)):
                 self._mover = None
                 return task
+            target = to or _only(way)
             self._mover = Mover(
                 self._sqs,
-                self._arn().rpartition(":")[2],
-                self.queue_name,
-                self._failures,
+                way.name,
+                target,
+                self._failures if self._is_read(target) else None,
                 message_ids=message_ids,
                 per_second=per_second,
             )
@@ -122,203 +145,169 @@ class DeadLetterQueue:
 
     def progress(self) -> Redrive | None:
         """Return the progress of the redrive that is running, or of the last one that is known."""
-        task = self._task()
+        return self._progress(self._find())
+
+    def cancel(self) -> Redrive:
+        """Stop the redrive; return its progress. Raises RedriveRefused if none is running."""
+        if self._mover and self.is_moving:
+            self._mover.cancel()
+            return self._mover.progress
+        way = self._find()
+        entry = self._task_entry(way)
+        if entry is None or "TaskHandle" not in entry:
+            raise RedriveRefused("no redrive is running")
+        self._sqs.cancel_message_move_task(TaskHandle=entry["TaskHandle"])
+        return self._progress(way) or _redrive(entry)
+
+    def _progress(self, way: Way) -> Redrive | None:
+        task = self._task(way)
         if self._mover and not (task and task.under_way):
             return self._mover.progress
         return task
 
-    def cancel(self) -> Redrive:
-        """Stop the redrive; return its progress. Raises RedriveRefused if none is running."""
-        if self._mover and self._mover.progress.under_way:
-            self._mover.cancel()
-            return self._mover.progress
-        entry = self._task_entry()
-        if entry is None or "TaskHandle" not in entry:
-            raise RedriveRefused("no redrive is running")
-        self._sqs.cancel_message_move_task(TaskHandle=entry["TaskHandle"])
-        return self.progress() or _redrive(entry)
-
-    def _start_task(self, per_second: int | None) -> Redrive | None:
+    def _start_task(self, way: Way, per_second: int | None, to: str | None) -> Redrive | None:
         """Let AWS move all messages; return None if the endpoint cannot."""
         began = datetime.now(UTC)
-        self._failures.redrives.begin_all(self.queue_name)
+        recorded = [queue for queue in ([to] if to else way.queues) if self._is_read(queue)]
+        for queue in recorded:
+            self._failures.redrives.begin_all(queue)
+        more: dict[str, Any] = {} if per_second is None else {"MaxNumberOfMessagesPerSecond": per_second}
+        if to:
+            more["DestinationArn"] = self._arn_of(to)
         try:
-            if per_second is None:
-                self._sqs.start_message_move_task(SourceArn=self._arn())
-            else:
-                self._sqs.start_message_move_task(
-                    SourceArn=self._arn(), MaxNumberOfMessagesPerSecond=per_second
-                )
+            self._sqs.start_message_move_task(SourceArn=str(way.arn), **more)
         except ClientError as error:
             if _is_unsupported(error):
                 return None
             raise
-        self._failures.mark_redriven(self.queue_name, None, began)
-        _in_background(lambda: self._watch(began))
-        return self._task() or Redrive("running", 0, 0, began)
+        for queue in recorded:
+            self._failures.mark_redriven(queue, None, began)
+        _in_background(lambda: self._watch(way, recorded, began))
+        return self._task(way) or Redrive("running", 0, 0, began, to=to)
 
-    def _watch(self, began: datetime) -> None:
+    def _watch(self, way: Way, recorded: Sequence[str], began: datetime) -> None:
         """Wait until AWS has finished; if it did not move all messages, the rest are still dead."""
         try:
-            while (task := self._task()) and task.under_way:
+            while (task := self._task(way)) and task.under_way:
                 time.sleep(LOOK_SECONDS)
             if task and (task.status != "completed" or not task.moved):
-                self._failures.unmark_redriven(self.queue_name, began)
+                for queue in recorded:
+                    self._failures.unmark_redriven(queue, began)
         except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
             log.warning("the redrive is no longer watched", extra={"reason": explain(error)})
         else:
             log.info("redriven", extra={"status": task and task.status, "messages": task and task.moved})
 
-    def _task(self) -> Redrive | None:
-        entry = self._task_entry()
+    def _task(self, way: Way) -> Redrive | None:
+        entry = self._task_entry(way)
         return _redrive(entry) if entry else None
 
-    def _task_entry(self) -> "ListMessageMoveTasksResultEntryTypeDef | None":
+    def _task_entry(self, way: Way) -> "ListMessageMoveTasksResultEntryTypeDef | None":
         """Return the newest task of AWS; None if there is none, or the endpoint has no tasks."""
+        if not way.native:
+            return None
         try:
-            found = self._sqs.list_message_move_tasks(SourceArn=self._arn(), MaxResults=1)
+            found = self._sqs.list_message_move_tasks(SourceArn=str(way.arn), MaxResults=1)
         except ClientError as error:
             if _is_unsupported(error):
                 return None
             raise
         return next(iter(found.get("Results", [])), None)
 
-    def _arn(self) -> str:
-        url = queue_url(self._sqs, self.queue_name)
-        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
-        policy = answer.get("Attributes", {}).get("RedrivePolicy")
-        if not policy:
-            raise NoDeadLetterQueue(f"queue {self.queue_name} has no redrive policy")
-        return str(json.loads(policy)["deadLetterTargetArn"])
+    def _arn_of(self, queue: str) -> str:
+        url = queue_url(self._sqs, queue)
+        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return answer["Attributes"]["QueueArn"]
 
 
-class Mover:
-    """Moves messages from one queue to another, one by one."""
+class DeadLetterQueues:
+    """All dead-letter queues of the endpoint: that of the pipeline's own queue, and others by their names."""
 
     def __init__(
         self,
         sqs: "SQSClient",
-        source_name: str,
-        target_name: str,
+        own: DeadLetterQueue,
+        own_queue: str,
         failures: FailureReader,
         *,
-        message_ids: Collection[str] | None,
-        per_second: int | None,
+        is_read: Callable[[str], bool],
+        topology: Callable[[], Topology],
     ) -> None:
-        """Take the names of the queues. Without `message_ids`, move as many messages as there are now."""
-        self._sqs, self._failures, self._target_name = sqs, failures, target_name
-        self._source, self._target = queue_url(sqs, source_name), queue_url(sqs, target_name)
-        self._chosen = None if message_ids is None else frozenset(message_ids)
-        self._pause_seconds = 1 / per_second if per_second else 0
-        self._cancelled = threading.Event()
-        total = _count(sqs, self._source) if self._chosen is None else len(self._chosen)
-        self.progress = Redrive("running", 0, total, datetime.now(UTC))
+        """Send no request yet. `topology` returns what is known of the endpoint."""
+        self.own, self._own_queue, self._sqs, self._failures = own, own_queue, sqs, failures
+        self._is_read, self._topology = is_read, topology
+        self._others: dict[str, DeadLetterQueue] = {}
 
-    def cancel(self) -> None:
-        """Stop after the message in hand."""
-        self._cancelled.set()
-        self.progress = replace(self.progress, status="cancelling")
-
-    def run(self) -> None:
-        """Move the messages; `progress` says how it ended."""
-        try:
-            self._move_all()
-        except Exception as error:
-            log.exception("redrive failed")
-            self.progress = replace(self.progress, status="failed", reason=explain(error))
-        else:
-            done = "cancelled" if self._cancelled.is_set() else "completed"
-            self.progress = replace(self.progress, status=done)
-        log.info("redriven", extra={"status": self.progress.status, "messages": self.progress.moved})
-
-    def _move_all(self) -> None:
-        in_hand: list[MessageTypeDef] = []
-        seen: set[str] = set()
-        try:
-            for raw in self._look_through(in_hand, seen):
-                # Messages that die again meanwhile are not moved again.
-                if self._is_wanted(raw) and self.progress.moved < self.progress.total:
-                    self._move(raw)
-                    in_hand.remove(raw)
-                    self._cancelled.wait(self._pause_seconds)
-                if self._cancelled.is_set() or self._has_all_chosen:
-                    return
-            self._give_up_what_is_missing(seen, hidden_by_us=len(in_hand))
-        finally:
-            self._show_again(in_hand)
-
-    def _is_wanted(self, raw: "MessageTypeDef") -> bool:
-        return self._chosen is None or raw["MessageId"] in self._chosen
-
-    @property
-    def _has_all_chosen(self) -> bool:
-        return self._chosen is not None and self.progress.moved == len(self._chosen)
-
-    def _give_up_what_is_missing(self, seen: set[str], hidden_by_us: int) -> None:
-        """Record what is in neither queue as lost, and how many of the selected messages were not found."""
-        missing = 0 if self._chosen is None else len(self._chosen) - self.progress.moved
-        if _count(self._sqs, self._source, *UNSEEN) > hidden_by_us:
-            reason = ", but other messages in it are in flight or delayed and cannot be seen: try again later"
-        elif _count(self._sqs, self._target, "ApproximateNumberOfMessages"):
-            # SQS moves a dead letter when a consumer asks for messages.
-            reason = ", but SQS may not have moved all dead letters there yet"
-        else:
-            reason = ""
-            self._failures.mark_absent(self._target_name, seen, self.progress.started_at)
-        if missing:
-            reason = f"{missing} not found in the dead-letter queue of {self._target_name}{reason}"
-            self.progress = replace(self.progress, not_found=missing, reason=reason)
-
-    def _look_through(self, in_hand: "list[MessageTypeDef]", seen: set[str]) -> "Iterator[MessageTypeDef]":
-        """Yield messages until the queue returns no new ones; add them to `in_hand` and `seen`."""
-        while True:
-            answer = self._sqs.receive_message(
-                QueueUrl=self._source,
-                MaxNumberOfMessages=MAX_BATCH,
-                VisibilityTimeout=HIDDEN_SECONDS,
-                WaitTimeSeconds=1,
-                MessageAttributeNames=["All"],
+    def named(self, name: str | None) -> DeadLetterQueue:
+        """Return the one of this name, None for the pipeline's. Raises NoDeadLetterQueue."""
+        if name is None or name == self._own_name():
+            return self.own
+        self._way(name)  # there is such a queue
+        if name not in self._others:
+            self._others[name] = DeadLetterQueue(
+                self._sqs, lambda: self._way(name), self._failures, is_read=self._is_read
             )
-            batch = [raw for raw in answer.get("Messages", []) if raw["MessageId"] not in seen]
-            if not batch:
-                return
-            in_hand += batch
-            seen |= {raw["MessageId"] for raw in batch}
-            yield from batch
+        return self._others[name]
 
-    def _move(self, raw: "MessageTypeDef") -> None:
-        """Send, then delete: in this order none is lost if it is interrupted."""
-        began = datetime.now(UTC)
-        self._sqs.send_message(
-            QueueUrl=self._target, MessageBody=raw["Body"], MessageAttributes=self._attributes(raw)
-        )
-        self._sqs.delete_message(QueueUrl=self._source, ReceiptHandle=raw["ReceiptHandle"])
-        self._failures.mark_redriven(self._target_name, [raw["MessageId"]], began)
-        self.progress = replace(self.progress, moved=self.progress.moved + 1)
+    def make_room(self) -> None:
+        """Raise RedriveRefused if too many redrives are running here."""
+        if sum(one.is_moving for one in (self.own, *self._others.values())) >= MAX_AT_ONCE:
+            raise RedriveRefused(f"{MAX_AT_ONCE} redrives are running already")
 
-    def _attributes(self, raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDef]":
-        """Return the attributes to send: its own and, for a text, the id that SQS will replace."""
-        attributes = _own_attributes(raw)
-        texts = {name: attribute_text(value) for name, value in attributes.items()}
-        if has_own_identity(raw["Body"], texts):
-            return attributes
-        original_id = self._failures.redrives.begin(self._target_name, raw["MessageId"], raw["Body"], texts)
-        if can_carry_original_id(raw["Body"], attributes):
-            attributes[ORIGINAL_ID] = {"DataType": "String", "StringValue": original_id}
-        return attributes
+    def _own_name(self) -> str | None:
+        own = (one for one in self._topology().queues.values() if one.arn.name == self._own_queue)
+        return next((_name(one.details.dead_letter_arn or "") for one in own if one.details), None)
 
-    def _show_again(self, in_hand: "list[MessageTypeDef]") -> None:
-        """Make messages visible that were not moved; if that fails, their visibility timeout does it."""
-        with contextlib.suppress(*AWS_ERRORS):
-            for raw in in_hand:
-                self._sqs.change_message_visibility(
-                    QueueUrl=self._source, ReceiptHandle=raw["ReceiptHandle"], VisibilityTimeout=0
-                )
+    def _way(self, name: str) -> Way:
+        topology = self._topology()
+        arns: set[str] = set()
+        died, undelivered = set(), set()
+        for queue in topology.queues.values():
+            arn = queue.details.dead_letter_arn if queue.details else None
+            if arn and _name(arn) == name and queue.state == "known":
+                arns.add(arn)
+                died.add(queue.arn.name)
+        for topic in topology.topics:
+            for one in topic.subscriptions:
+                arn = one.read.details.dead_letter_arn if one.read else None
+                if arn and _name(arn) == name:
+                    arns.add(arn)
+                    undelivered |= {one.listed.queue.name} if one.listed.queue else set()
+        found = parse_arn(next(iter(arns), ""))
+        if found is None:
+            raise NoDeadLetterQueue(f"nothing on this endpoint gives up messages to {name}")
+        return Way(found, sorted(died | undelivered), native=bool(died))
 
 
-def _count(sqs: "SQSClient", url: str, *names: "QueueAttributeNameType") -> int:
-    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(names or COUNTS))
-    return sum(int(count) for count in answer.get("Attributes", {}).values())
+def own_dead_letter_queue(
+    sqs: "SQSClient", queue_name: str, failures: FailureReader, reconciler: Reconciler, **options: Any
+) -> DeadLetterQueue:
+    """Return the dead-letter queue of a queue that a consumer of this store reads."""
+    options = {"is_read": lambda _: True, **options}
+
+    def find() -> Way:
+        url = queue_url(sqs, queue_name)
+        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        policy = answer.get("Attributes", {}).get("RedrivePolicy")
+        arn = parse_arn(str(json.loads(policy)["deadLetterTargetArn"])) if policy else None
+        if arn is None:
+            raise NoDeadLetterQueue(f"queue {queue_name} has no redrive policy")
+        return Way(arn, [queue_name])
+
+    return DeadLetterQueue(sqs, find, failures, reconciler=reconciler, **options)
+
+
+def _only(way: Way) -> str:
+    """Return the queue that all messages belong to."""
+    if len(way.queues) == 1:
+        return way.queues[0]
+    several = f"the endpoint does not say which of {', '.join(way.queues)} a message died in"
+    why = several if way.queues else "its messages come from no queue"
+    raise RedriveRefused(f"{why}: say with to where they should go")
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition(":")[2]
 
 
 def _in_background(call: Callable[[], None]) -> None:
@@ -336,15 +325,5 @@ def _redrive(entry: "ListMessageMoveTasksResultEntryTypeDef") -> Redrive:
         total=entry.get("ApproximateNumberOfMessagesToMove", 0),
         started_at=datetime.fromtimestamp(entry.get("StartedTimestamp", 0) / 1000, UTC),
         reason=entry.get("FailureReason"),
+        to=_name(entry.get("DestinationArn", "")) or None,
     )
-
-
-def _own_attributes(raw: "MessageTypeDef") -> "dict[str, MessageAttributeValueTypeDef]":
-    attributes: dict[str, MessageAttributeValueTypeDef] = {}
-    for name, value in raw.get("MessageAttributes", {}).items():
-        kept = attributes[name] = {"DataType": value["DataType"]}
-        if "BinaryValue" in value:
-            kept["BinaryValue"] = value["BinaryValue"]
-        else:
-            kept["StringValue"] = value["StringValue"]
-    return attributes

@@ -265,7 +265,7 @@ startPipelineStrip((outage) => {
 const loadTabs = {
   topics: () => import("./views/topics/view.js"),
   dead: () => import("./views/dead_letters/view.js"),
-  waiting: () => import("./views/queue_browser.js"),
+  waiting: () => import("./views/waiting/view.js"),
   metrics: () => import("./views/metrics/view.js"),
   ...(canWrite ? { publish: () => import("./views/publish/view.js") } : {}),
 };

@@ -8,9 +8,10 @@ import { repeat } from "../../core/repeat.js";
 import { state } from "../../core/state.js";
 import { toast } from "../../core/toast.js";
 import { html, nothing, render } from "../../core/view.js";
+import { Redrive } from "../../panes/redrive.js";
 import { letterCard } from "./letter.js";
 import { lostMessages } from "./lost.js";
-import { Redrive, redriveForm } from "./redrive.js";
+import { redriveForm } from "./redrive.js";
 
 const POLL_MS = 3000;
 const PROGRESS_MS = 500; // while a redrive is running
@@ -175,7 +176,7 @@ export function open(place) {
   }
 
   async function begin(what, perSecond) {
-    if (!(await redrive.begin(what, perSecond))) return;
+    if (!(await redrive.ask(what, perSecond))) return;
     selected.clear();
     draw();
     polling.now();

@@ -1,14 +1,16 @@
 // What is in a queue now: not delivered yet. Looking receives nothing and changes no receive count.
 
-import { ask, canWrite, send } from "../core/api.js";
-import { localTime } from "../core/clock.js";
-import { readDraft, storeDraft } from "../core/drafts.js";
-import { each } from "../core/each.js";
-import { number, size, visible } from "../core/format.js";
-import { repeat } from "../core/repeat.js";
-import { go, onChange, state } from "../core/state.js";
-import { toast } from "../core/toast.js";
-import { html, nothing, render } from "../core/view.js";
+import { ask, canWrite, send } from "../../core/api.js";
+import { localTime } from "../../core/clock.js";
+import { readDraft, storeDraft } from "../../core/drafts.js";
+import { each } from "../../core/each.js";
+import { number, size, visible } from "../../core/format.js";
+import { repeat } from "../../core/repeat.js";
+import { go, onChange, state } from "../../core/state.js";
+import { toast } from "../../core/toast.js";
+import { html, nothing, render } from "../../core/view.js";
+import { Redrive } from "../../panes/redrive.js";
+import { redriveForm } from "./redrive.js";
 
 const POLL_MS = 2000;
 
@@ -16,14 +18,17 @@ export function open(place) {
   let waiting = null;
   let problem = null;
   let names = []; // of all queues of the endpoint
+  let dead = new Set(); // names of its dead-letter queues
+  let redrive = null; // of the queue that is looked into, if it is one of these
 
   draw();
   const polling = repeat(poll, () => POLL_MS);
   const unfollow = onChange((now, before) => {
     if (now.queue === before.queue) return;
-    waiting = problem = null;
+    waiting = problem = redrive = null;
     draw();
     polling.now();
+    listQueues().catch(() => {});
   });
   listQueues().catch(() => {}); // a name can be typed
   return () => {
@@ -43,11 +48,18 @@ export function open(place) {
     waiting = answer ?? waiting;
     problem = failure;
     draw();
+    if (!waiting || !dead.has(waiting.queue.name)) return;
+    redrive ??= new Redrive(draw, waiting.queue.name);
+    await redrive.poll();
   }
 
   async function listQueues() {
-    names = (await ask("api/topology")).queues.map(({ name }) => name);
+    const { topics, queues } = await ask("api/topology");
+    const ways = [...queues, ...topics.flatMap(({ subscriptions }) => subscriptions)];
+    names = queues.map(({ name }) => name);
+    dead = new Set(ways.map((one) => one.dead_letter_queue?.split(":").at(-1)));
     draw();
+    polling.now();
   }
 
   function draw() {
@@ -78,9 +90,15 @@ export function open(place) {
         </form>
         ${problem ? html`<p class="problem">${problem}</p>` : nothing}
         ${waiting ? describe(waiting) : problem ? nothing : html`<p class="note">Looking into the queue …</p>`}
-        ${canWrite && waiting ? purgeForm(waiting.queue.name) : nothing}`,
+        ${redrive?.waiting.queue ? redriven() : nothing} ${canWrite && waiting ? purgeForm(waiting.queue.name) : nothing}`,
       place,
     );
+  }
+
+  function redriven() {
+    const { outcome, running } = redrive;
+    return html`${redrive.progressBar()} ${outcome ? html`<p class="note">The last redrive: ${outcome}.</p>` : nothing}
+    ${canWrite && !running ? redriveForm({ redrive, began: () => polling.now() }) : nothing}`;
   }
 
   async function purge(event) {
