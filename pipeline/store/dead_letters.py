@@ -308,6 +308,11 @@ class FailureReader:
         with self._database.connection() as connection:
             return connection.execute(statement, [queue, list(message_ids)]).rowcount
 
+    def forget(self, message_ids: Collection[str]) -> None:
+        """Delete what is known of the messages with these SQS ids."""
+        with self._database.connection() as connection:
+            connection.execute("DELETE FROM failures WHERE message_id = ANY(%s)", [list(message_ids)])
+
     def forget_lost(self, message_id: str | None = None) -> int:
         """Delete what is known of the lost message with this SQS id, or of all; return how many they were."""
         chosen: LiteralString = "" if message_id is None else "AND f.message_id = %(id)s"

@@ -1,6 +1,7 @@
 """Dead letters go back to the queue: all or chosen ones, natively or one by one, and none is lost."""
 
 import re
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,22 @@ def test_chosen_dead_letters_go_back_and_the_others_stay(names_with_one_try: Nam
     assert consumer.dead() == 2
 
 
+def test_chosen_dead_letters_are_deleted_for_good_and_the_others_stay(
+    names_with_one_try: Names, store: Store
+) -> None:
+    publish(names_with_one_try, 3)
+    consumer = bury(names_with_one_try, store, "0", "1", "2")
+    ids = {letter.preview: letter.message_id for letter in consumer.failures.dead_letters()}
+
+    assert consumer.dead_letters.delete([ids["0"], ids["2"], str(uuid.uuid4())]) == 2
+
+    assert [letter.preview for letter in consumer.failures.dead_letters()] == ["1"]
+    assert consumer.dead() == 1
+    assert redriven(consumer.dead_letters).moved == 1  # at once: it is not hidden
+    TestConsumer(names_with_one_try, store).take(1)
+    assert stored(store) == ["1"]
+
+
 def test_a_redriven_message_that_dies_again_is_marked(names_with_one_try: Names, store: Store) -> None:
     publish(names_with_one_try, 1)
     consumer = bury(names_with_one_try, store, "0")
@@ -126,6 +143,8 @@ def test_a_redrive_one_by_one_is_watched_and_cancelled(ministack: Names, store: 
     wait_for(lambda: (queue.progress() or began).moved >= 5)
     with pytest.raises(RedriveRefused):
         queue.redrive(["other"])
+    with pytest.raises(RedriveRefused):
+        queue.delete(["other"])
     queue.cancel()
 
     redrive = ended(queue)
@@ -213,7 +232,7 @@ def test_dead_letters_come_back_by_the_buttons_of_the_page(
 
     page.get_by_role("checkbox", name="select poison 2").check()
     page.get_by_role("button", name="Redrive 1").click()
-    expect(page.locator("#toast")).to_have_text("1 sent back to the queue")
+    expect(page.locator("#toast")).to_have_text(f"1 sent back to {names_with_one_try.queue}")
     expect(page.locator(".card")).to_have_count(2)
     wait_for(lambda: stored(store) == ["poison 2"])
     page.get_by_role("button", name="Redrive all").click()
@@ -225,6 +244,23 @@ def test_dead_letters_come_back_by_the_buttons_of_the_page(
         f"Send 1 dead letter from {queue}-dlq back to {queue}",
         f"Send 2 dead letters from {queue}-dlq back to {queue}",
     ]
+
+
+def test_dead_letters_are_deleted_by_the_button_of_the_page(
+    page: Page, poisoned: Callable[..., Service]
+) -> None:
+    viewer = poisoned("poison 1", "poison 2", "poison 3")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"{viewer.url}/?tab=dead")
+
+    page.get_by_role("checkbox", name="select poison 1").check()
+    page.get_by_role("checkbox", name="select poison 3").check()
+    page.get_by_role("button", name="Delete 2").click()
+
+    expect(page.locator("#toast")).to_have_text("2 deleted")
+    expect(page.locator(".card")).to_have_count(1)
+    expect(page.locator(".card")).to_contain_text("poison 2")
+    assert viewer.get("/api/dead-letters/redrive").json()["waiting"] == 1
 
 
 def test_a_redrive_is_watched_and_cancelled_at_the_page(
@@ -249,7 +285,7 @@ def test_a_redrive_is_watched_and_cancelled_at_the_page(
     page.reload()
     page.get_by_role("button", name="Cancel").click()
 
-    expect(page.locator("#toast")).to_contain_text("sent back to the queue, then cancelled")
+    expect(page.locator("#toast")).to_contain_text(re.compile("sent back to .*, then cancelled"))
     expect(page.get_by_role("button", name="Redrive all")).to_be_enabled()
 
 

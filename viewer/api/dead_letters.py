@@ -46,6 +46,16 @@ class DeadLetterPath(Parameters):
     message_id: str = Field(description="the id that SQS gave it", json_schema_extra={"format": "uuid"})
 
 
+class DeletionBody(Body):
+    """Which dead letters to delete."""
+
+    message_ids: Annotated[list[str], Field(min_length=1, max_length=MAX_CHOSEN)]
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"message_ids": ["0a4a3bd5-7ac2-4a16-8d6d-2c5a1e0b6b3f"]}}
+    )
+
+
 class RedriveQuery(Parameters):
     """Which dead-letter queue."""
 
@@ -94,6 +104,18 @@ class Removed:
     removed: Annotated[Count, Field(description="how many lost messages")]
 
     __pydantic_config__ = ConfigDict(json_schema_extra={"example": {"removed": 61}})
+
+
+@dataclass(slots=True)
+class DeadLettersDeleted:
+    """What was deleted."""
+
+    deleted: Annotated[Count, Field(description="how many messages")]
+    not_found: Annotated[
+        Count, Field(description="how many were not in the dead-letter queue, or were hidden by a receiver")
+    ]
+
+    __pydantic_config__ = ConfigDict(json_schema_extra={"example": {"deleted": 2, "not_found": 0}})
 
 
 @dataclass(slots=True)
@@ -174,6 +196,17 @@ def dead_letters_blueprint(
             raise Problem(404, f"no dead letter has the SQS id {path.message_id}")
         return views.dead_letter_detail(letter, copy_links(reader, failures, letter, views))
 
+    @blueprint.post("/deletion", responses=problems(409))
+    def delete_dead_letters(body: DeletionBody) -> DeadLettersDeleted:
+        """Delete dead letters.
+
+        For good: they are received from the dead-letter queue and deleted, and what is known of them too.
+        """
+        chosen = set(body.message_ids)
+        with _answering("delete"):
+            deleted = queues.own.delete(chosen)
+        return DeadLettersDeleted(deleted, len(chosen) - deleted)
+
     @blueprint.get("/redrive", responses=problems(409))
     def watch_redrive(query: RedriveQuery) -> RedriveState:
         """See how far the redrive has got.
@@ -212,7 +245,7 @@ def dead_letters_blueprint(
 
 
 @contextlib.contextmanager
-def _answering() -> Iterator[None]:
+def _answering(what: str = "redrive") -> Iterator[None]:
     """Turn what the queue raises into answers."""
     try:
         yield
@@ -221,4 +254,4 @@ def _answering() -> Iterator[None]:
     except AWS_ERRORS as error:
         if is_missing(error):
             raise Problem(409, f"the queue does not exist: {explain(error)}") from None
-        raise Problem(503, f"SQS does not redrive now: {explain(error)}") from None
+        raise Problem(503, f"SQS does not {what} now: {explain(error)}") from None

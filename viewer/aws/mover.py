@@ -1,16 +1,17 @@
-"""Moving dead letters one by one: each is received, sent and then deleted.
+"""Moving dead letters one by one: each is received, sent and then deleted; or only deleted.
 
-If that is interrupted, a message is in one of the queues or in both, and the store keeps one. The progress is
-known only to this process, and ends with it.
+If moving is interrupted, a message is in one of the queues or in both, and the store keeps one. The progress
+is known only to this process, and ends with it.
 """
 
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field
 
@@ -53,6 +54,70 @@ class Redrive:
     def under_way(self) -> bool:
         """Whether it is still running."""
         return self.status in ("running", "cancelling")
+
+
+class LookThrough:
+    """Receives all messages of a queue. What was not `taken` is visible again after the block."""
+
+    def __init__(self, sqs: "SQSClient", url: str) -> None:
+        """Receive none yet."""
+        self._sqs, self._url = sqs, url
+        self._in_hand: list[MessageTypeDef] = []
+        self.seen: set[str] = set()  # SQS ids
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Make messages visible that were not taken; if that fails, their visibility timeout does it."""
+        with contextlib.suppress(*AWS_ERRORS):
+            for raw in self._in_hand:
+                self._sqs.change_message_visibility(
+                    QueueUrl=self._url, ReceiptHandle=raw["ReceiptHandle"], VisibilityTimeout=0
+                )
+
+    def __iter__(self) -> "Iterator[MessageTypeDef]":
+        """Yield messages until the queue returns no new ones."""
+        while True:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=MAX_BATCH,
+                VisibilityTimeout=HIDDEN_SECONDS,
+                WaitTimeSeconds=1,
+                MessageAttributeNames=["All"],
+                AttributeNames=["MessageGroupId"],
+            )
+            batch = [raw for raw in answer.get("Messages", []) if raw["MessageId"] not in self.seen]
+            if not batch:
+                return
+            self._in_hand += batch
+            self.seen |= {raw["MessageId"] for raw in batch}
+            yield from batch
+
+    def take(self, raw: "MessageTypeDef") -> None:
+        """Delete a message that was yielded."""
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=raw["ReceiptHandle"])
+        self._in_hand.remove(raw)
+
+    @property
+    def hidden(self) -> int:
+        """How many messages it hides now."""
+        return len(self._in_hand)
+
+
+def delete_chosen(sqs: "SQSClient", queue: str, message_ids: Collection[str], seconds: float) -> set[str]:
+    """Delete the messages with these SQS ids; return those that were found within so many seconds."""
+    deleted: set[str] = set()
+    deadline = time.monotonic() + seconds
+    with LookThrough(sqs, queue_url(sqs, queue)) as found:
+        for raw in found:
+            if raw["MessageId"] in message_ids:
+                found.take(raw)
+                deleted.add(raw["MessageId"])
+            if len(deleted) == len(message_ids) or time.monotonic() > deadline:
+                break
+    return deleted
 
 
 class Mover:
@@ -99,20 +164,15 @@ class Mover:
         log.info("redriven", extra={"status": self.progress.status, "messages": self.progress.moved})
 
     def _move_all(self) -> None:
-        in_hand: list[MessageTypeDef] = []
-        seen: set[str] = set()
-        try:
-            for raw in self._look_through(in_hand, seen):
+        with LookThrough(self._sqs, self._source) as found:
+            for raw in found:
                 # Messages that die again meanwhile are not moved again.
                 if self._is_wanted(raw) and self.progress.moved < self.progress.total:
-                    self._move(raw)
-                    in_hand.remove(raw)
+                    self._move(raw, found)
                     self._cancelled.wait(self._pause_seconds)
                 if self._cancelled.is_set() or self._has_all_chosen:
                     return
-            self._give_up_what_is_missing(seen, hidden_by_us=len(in_hand))
-        finally:
-            self._show_again(in_hand)
+            self._give_up_what_is_missing(found)
 
     def _is_wanted(self, raw: "MessageTypeDef") -> bool:
         return self._chosen is None or raw["MessageId"] in self._chosen
@@ -121,10 +181,10 @@ class Mover:
     def _has_all_chosen(self) -> bool:
         return self._chosen is not None and self.progress.moved == len(self._chosen)
 
-    def _give_up_what_is_missing(self, seen: set[str], hidden_by_us: int) -> None:
+    def _give_up_what_is_missing(self, found: LookThrough) -> None:
         """Record what is in neither queue as lost, and how many of the selected messages were not found."""
         missing = 0 if self._chosen is None else len(self._chosen) - self.progress.moved
-        if count_messages(self._sqs, self._source, *UNSEEN) > hidden_by_us:
+        if count_messages(self._sqs, self._source, *UNSEEN) > found.hidden:
             reason = ", but other messages in it are in flight or delayed and cannot be seen: try again later"
         elif count_messages(self._sqs, self._target, "ApproximateNumberOfMessages"):
             # SQS moves a dead letter when a consumer asks for messages.
@@ -132,30 +192,12 @@ class Mover:
         else:
             reason = ""
             if self._failures:
-                self._failures.mark_absent(self._target_name, seen, self.progress.started_at)
+                self._failures.mark_absent(self._target_name, found.seen, self.progress.started_at)
         if missing:
             reason = f"{missing} not found in the dead-letter queue of {self._target_name}{reason}"
             self.progress = replace(self.progress, not_found=missing, reason=reason)
 
-    def _look_through(self, in_hand: "list[MessageTypeDef]", seen: set[str]) -> "Iterator[MessageTypeDef]":
-        """Yield messages until the queue returns no new ones; add them to `in_hand` and `seen`."""
-        while True:
-            answer = self._sqs.receive_message(
-                QueueUrl=self._source,
-                MaxNumberOfMessages=MAX_BATCH,
-                VisibilityTimeout=HIDDEN_SECONDS,
-                WaitTimeSeconds=1,
-                MessageAttributeNames=["All"],
-                AttributeNames=["MessageGroupId"],
-            )
-            batch = [raw for raw in answer.get("Messages", []) if raw["MessageId"] not in seen]
-            if not batch:
-                return
-            in_hand += batch
-            seen |= {raw["MessageId"] for raw in batch}
-            yield from batch
-
-    def _move(self, raw: "MessageTypeDef") -> None:
+    def _move(self, raw: "MessageTypeDef", found: LookThrough) -> None:
         """Send, then delete: in this order none is lost if it is interrupted."""
         began = datetime.now(UTC)
         more: dict[str, Any] = {}
@@ -168,7 +210,7 @@ class Mover:
             MessageAttributes=self._attributes(raw),
             **more,
         )
-        self._sqs.delete_message(QueueUrl=self._source, ReceiptHandle=raw["ReceiptHandle"])
+        found.take(raw)
         if self._failures:
             self._failures.mark_redriven(self._target_name, [raw["MessageId"]], began)
         self.progress = replace(self.progress, moved=self.progress.moved + 1)
@@ -183,14 +225,6 @@ class Mover:
         if can_carry_original_id(raw["Body"], attributes):
             attributes[ORIGINAL_ID] = {"DataType": "String", "StringValue": original_id}
         return attributes
-
-    def _show_again(self, in_hand: "list[MessageTypeDef]") -> None:
-        """Make messages visible that were not moved; if that fails, their visibility timeout does it."""
-        with contextlib.suppress(*AWS_ERRORS):
-            for raw in in_hand:
-                self._sqs.change_message_visibility(
-                    QueueUrl=self._source, ReceiptHandle=raw["ReceiptHandle"], VisibilityTimeout=0
-                )
 
 
 def count_messages(sqs: "SQSClient", url: str, *names: "QueueAttributeNameType") -> int:

@@ -24,7 +24,7 @@ from pipeline.endpoint import Arn, parse_arn
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
 from viewer.aws.fetching import FetchError
-from viewer.aws.mover import Mover, Redrive, count_messages
+from viewer.aws.mover import Mover, Redrive, count_messages, delete_chosen
 from viewer.aws.reconciliation import Reconciler
 from viewer.aws.topology import Topology
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MAX_PER_SECOND = 500  # "StartMessageMoveTask", AWS
 MAX_AT_ONCE = 8  # of redrives that this process makes itself
+DELETE_SECONDS = 20.0  # to find what should be deleted
 LOOK_SECONDS = 1.0  # between requests for the progress of AWS
 UNSUPPORTED = ("UnsupportedOperation", "InvalidAction", "UnknownOperationException", "NotImplemented")
 
@@ -142,6 +143,21 @@ class DeadLetterQueue:
             )
             _in_background(self._mover.run)
             return self._mover.progress
+
+    def delete(self, message_ids: Collection[str]) -> int:
+        """Delete the messages with these SQS ids for good, and what is known of them; return how many.
+
+        Those are not found that somebody else has received. Raises RedriveRefused while a redrive is running.
+        """
+        with self._starting:
+            way = self._find()
+            progress = self._progress(way)
+            if progress and progress.under_way:
+                raise RedriveRefused("a redrive is running")
+            deleted = delete_chosen(self._sqs, way.name, frozenset(message_ids), DELETE_SECONDS)
+            self._failures.forget(deleted)
+            log.info("dead letters deleted", extra={"queue": way.name, "messages": len(deleted)})
+            return len(deleted)
 
     def progress(self) -> Redrive | None:
         """Return the progress of the redrive that is running, or of the last one that is known."""

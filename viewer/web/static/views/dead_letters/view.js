@@ -82,7 +82,7 @@ export function open(place) {
     render(
       html`<h2>Dead letters</h2>
         <p class="note">Messages that used up all delivery attempts, each with its error.</p>
-        ${canWrite ? redriveForm({ selected: chosen, running: redrive.running, begin }) : nothing}
+        ${canWrite ? redriveForm({ selected: chosen, running: redrive.running, begin, discard: () => discard(chosen) }) : nothing}
         ${redrive.progressBar()} ${problem ? html`<p class="problem">${problem}</p>` : nothing}
         <div class="news-line"><button ?hidden=${!news} @click=${showAll}>▲ ${number(news)} new</button></div>
         ${shown ? listed(now) : nothing} ${unlisted()}
@@ -164,6 +164,22 @@ export function open(place) {
       toast(`Not removed: ${error.message}`);
     }
     polling.now();
+  }
+
+  async function discard(chosen) {
+    const what = `${number(chosen.length)} dead ${chosen.length === 1 ? "letter" : "letters"}`;
+    if (!confirm(`Delete ${what} from ${redrive.waiting.queue} for good? They cannot be sent back any more.`))
+      return;
+    try {
+      const body = JSON.stringify({ message_ids: chosen });
+      const answer = await send("POST", "api/dead-letters/deletion", body);
+      const rest = answer.not_found ? `; ${number(answer.not_found)} not found in the queue` : "";
+      toast(`${number(answer.deleted)} deleted${rest}`);
+      selected.clear();
+      await readLetters(true);
+    } catch (error) {
+      toast(`Not deleted: ${error.message}`);
+    }
   }
 
   async function readWhole(id) {
