@@ -11,10 +11,13 @@ from playwright.sync_api import Error as PlaywrightError
 from tests.support.interfaces import Interfaces
 from tests.support.services import Service, Viewed
 
+# The first that is installed. The shell is the same without windows, which nobody sees here: half the work.
+CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
 
 def start_chromium(playwright: Playwright) -> Browser:
     """Start Chromium: the system's where there is one, else Playwright's own."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     flags = [
         "--disable-gpu",
         "--disable-background-networking",
