@@ -27,7 +27,8 @@ from viewer.settings import ViewerSettings
 
 ROWS = 30
 MAX_LETTERS = 100
-TABS = ("topics", "dead", "waiting", "metrics", "publish")  # besides the messages
+TABS = ("topics", "dead", "queues", "metrics", "publish")  # besides the messages
+OLD_TABS = {"waiting": "queues"}
 EMULATED_ACCOUNT = "000000000000"
 EMULATOR_PORT = 4566  # what awslocal uses
 # The row that the page's script copies.
@@ -117,6 +118,7 @@ def publishing(topic: Topic) -> Publishing:
 def _without_script(reader: Reader, failures: FailureReader, views: Views) -> dict[str, Any]:
     """Return what the address asks for besides the list: a message, or another view."""
     tab, seq = request.args.get("tab", ""), request.args.get("m", "")
+    tab = OLD_TABS.get(tab, tab)
     more: dict[str, Any] = {"tab": tab if tab in TABS else "", "message": None, "letters": []}
     if re.fullmatch(r"[0-9]{1,18}", seq) and (message := reader.get(int(seq))):
         more["message"] = json.loads(to_json(views.whole(message)))

@@ -20,6 +20,14 @@ def test_a_slot_has_the_most_that_was_read_in_it_and_what_was_not_read_stays() -
     assert history.of("orders") == [9, 4, 4, 0]
 
 
+def test_a_change_within_a_slot_is_one() -> None:
+    history = DepthHistory(10, Clock())
+    for messages in (0, 2):
+        history.note("orders", messages)
+
+    assert history.of("orders") == [2]
+
+
 def test_nothing_is_told_of_a_queue_that_did_not_change() -> None:
     history = DepthHistory(10, clock := Clock())
     assert history.of("orders") == ()
@@ -42,6 +50,7 @@ def test_what_is_older_than_all_slots_is_forgotten() -> None:
     clock.now += 10
     assert history.of("orders") == [*[7] * (MAX_SLOTS - 2), 1, 1]
     clock.now += 10 * MAX_SLOTS
+    history.note("orders", 1)
     assert history.of("orders") == ()
 
 

@@ -32,7 +32,7 @@ LATER = {
     "views/help.js",
     "views/metrics/view.js",
     "views/publish/view.js",
-    "views/waiting/view.js",
+    "views/queues/view.js",
     "views/topics/fan.js",
     "views/topics/view.js",
 }

@@ -9,9 +9,10 @@ MAX_SLOTS = 90
 
 @dataclass(slots=True)
 class _Reading:
-    """What was read in one slot: the most, and the last."""
+    """What was read in one slot: the least, the most, and the last."""
 
     slot: int
+    least: int
     most: int
     last: int
 
@@ -37,8 +38,9 @@ class DepthHistory:
         slot = self._slot()
         readings = self._readings.setdefault(arn, deque(maxlen=MAX_SLOTS))
         if not readings or readings[-1].slot != slot:
-            readings.append(_Reading(slot, messages, messages))
+            readings.append(_Reading(slot, messages, messages, messages))
         else:
+            readings[-1].least = min(readings[-1].least, messages)
             readings[-1].most = max(readings[-1].most, messages)
             readings[-1].last = messages
 
@@ -49,13 +51,15 @@ class DepthHistory:
         readings = self._readings.get(arn, deque())
         while len(readings) > 1 and readings[1].slot <= oldest:
             readings.popleft()
+        if len({depth for one in readings for depth in (one.least, one.most)}) < 2:
+            return ()
         depths: list[int] = []
         ends = [*(one.slot for one in readings), now + 1][1:]
         for one, end in zip(readings, ends, strict=True):
             if one.slot >= oldest:
                 depths.append(one.most)
             depths += [one.last] * (end - max(one.slot + 1, oldest))
-        return depths if len(set(depths)) > 1 else ()
+        return depths
 
     def _slot(self) -> int:
         return int(self._clock() // self.slot_seconds)

@@ -201,10 +201,10 @@ onClick("help-button", showHelp);
 function back() {
   if (closeOpenMenu()) return;
   if (byId("help").open) byId("help").close();
-  else go(state.m ? { m: "" } : { tab: "messages" });
+  else go(state.m ? { m: "" } : state.queue ? { queue: "" } : { tab: "messages" });
 }
 
-const openTab = (tab) => () => go({ tab, m: "" });
+const openTab = (tab) => () => go({ tab, m: "", queue: "" });
 
 listen({
   "/": focusSearch,
@@ -215,7 +215,8 @@ listen({
   "g m": openTab("messages"),
   "g t": openTab("topics"),
   "g d": openTab("dead"),
-  "g w": openTab("waiting"),
+  "g q": openTab("queues"),
+  "g w": openTab("queues"), // as it was
   "g s": openTab("metrics"),
   p: openTab("publish"),
   f: find,
@@ -265,7 +266,7 @@ startPipelineStrip((outage) => {
 const loadTabs = {
   topics: () => import("./views/topics/view.js"),
   dead: () => import("./views/dead_letters/view.js"),
-  waiting: () => import("./views/waiting/view.js"),
+  queues: () => import("./views/queues/view.js"),
   metrics: () => import("./views/metrics/view.js"),
   ...(canWrite ? { publish: () => import("./views/publish/view.js") } : {}),
 };

@@ -1,6 +1,6 @@
 // What is shown, as the address says it: search (q), message (m), pane, tab, window of the charts, dead letter,
 // columns, the message that m is compared with, the queue that is looked into, a part of the names of the topics
-// and queues that are listed. So every view can be linked to, and the browser's back button works.
+// and queues that are listed, their order. So every view can be linked to, and the browser's back button works.
 
 const DEFAULTS = {
   q: "",
@@ -13,7 +13,9 @@ const DEFAULTS = {
   with: "",
   queue: "",
   names: "",
+  sort: "",
 };
+const OLD_TABS = { waiting: "queues" };
 const listeners = new Set();
 
 export let state = read();
@@ -23,6 +25,7 @@ function read() {
   const found = Object.fromEntries(
     Object.entries(DEFAULTS).map(([name, value]) => [name, query.get(name) ?? value]),
   );
+  found.tab = OLD_TABS[found.tab] ?? found.tab;
   // They become part of the address of a request.
   for (const name of ["m", "with"]) if (!/^\d+$/.test(found[name])) found[name] = DEFAULTS[name];
   return found;

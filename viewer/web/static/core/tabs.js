@@ -12,13 +12,16 @@ const place = document.getElementById("view");
 let views = {};
 let leave = null;
 
+// What a link to a tab changes in the address.
+const placeOf = ({ dataset: { tab, queue = "" } }) => ({ tab, queue, m: "" });
+
 async function open() {
   leave?.();
   leave = null;
   const { tab } = state;
   const load = views[tab];
   for (const link of document.querySelectorAll("#tabs a")) {
-    link.href = address({ tab: link.dataset.tab, m: "" });
+    link.href = address(placeOf(link));
     link.ariaCurrent = link.dataset.tab === tab ? "page" : null;
   }
   document.body.dataset.tab = load ? tab : "messages";
@@ -44,7 +47,7 @@ export function startTabs(known, others = []) {
     const link = event.target.closest("a[data-tab]");
     if (!link || opensElsewhere(event)) return;
     event.preventDefault();
-    go({ tab: link.dataset.tab, m: "" });
+    go(placeOf(link));
   });
   onChange((now, before) => {
     if (now.tab !== before.tab) open();

@@ -17,4 +17,8 @@ export function placeLink(content, changes) {
   >`;
 }
 
-export const queueLink = (name) => placeLink(name, { tab: "waiting", queue: name, m: "" });
+// Leads into a queue, by its name or ARN.
+export function queueLink(queue) {
+  const name = queue.split(":").at(-1);
+  return placeLink(name, { tab: "queues", queue: name, m: "" });
+}

@@ -5,12 +5,18 @@ import { html, nothing } from "../core/view.js";
 
 const MIN_SLOTS = 18; // a queue that is watched for a moment has a short line
 const HEIGHT = 16;
-const STATES = { missing: "does not exist", elsewhere: "another account or region", unread: "not read" };
+export const STATES = {
+  missing: "does not exist",
+  elsewhere: "another account or region",
+  unread: "not read",
+};
+
+export const isRead = ({ state }) => state === "known";
 
 // In words, as of when it was read.
 export function holds(queue) {
   const { state, visible: ready, in_flight: inFlight, delayed } = queue;
-  if (state !== "known") return STATES[state];
+  if (!isRead(queue)) return STATES[state];
   const more = [
     [inFlight, "in flight"],
     [delayed, "delayed"],
@@ -32,12 +38,15 @@ export function depthChart({ depths }, slotSeconds) {
   if (!depths.length) return nothing;
   const most = Math.max(...depths, 1);
   const width = Math.max(depths.length, MIN_SLOTS);
-  const words = `up to ${number(most)} in the last ${minutes(depths.length * slotSeconds)}`;
   return html`<svg class="spark depths" viewBox="0 0 ${width} ${HEIGHT}" preserveAspectRatio="none" role="img">
-    <title>${words}</title>
+    <title>${mostOf({ depths }, slotSeconds)}</title>
     <polyline points=${points(depths, most, width)} />
   </svg>`;
 }
+
+// What the chart shows, in words.
+export const mostOf = ({ depths }, slotSeconds) =>
+  `up to ${number(Math.max(...depths))} in the last ${minutes(depths.length * slotSeconds)}`;
 
 const minutes = (seconds) =>
   seconds < 7200 ? `${Math.ceil(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;

@@ -12,7 +12,7 @@ const KEYS = {
   "g m": "messages",
   "g t": "topics",
   "g d": "dead letters",
-  "g w": "waiting",
+  "g q": "queues",
   "g s": "metrics",
   p: "publish",
   "x  X": "select the message, or all up to it",

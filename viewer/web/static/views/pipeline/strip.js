@@ -47,7 +47,7 @@ function draw({ services, topic, queue, dead_letter_queue: dead, store, taps }, 
       : taps.map(watchedStage)),
     stage(queue.name, queue.reason ? queue.state : depth(queue), queue.state, {
       reason: queue.reason,
-      tab: "waiting",
+      place: { tab: "queues", queue: queue.name },
     }),
     service("consumer"),
     stage("stored", number(store.total), "up"),
@@ -92,7 +92,7 @@ function serviceStage(name, known) {
 const deadStage = ({ name }, total) =>
   stage(name, `${number(total)} dead`, total ? "degraded" : "up", {
     reason: total ? "messages that used up all delivery attempts" : "",
-    tab: "dead",
+    place: { tab: "dead" },
   });
 
 // What a tap watches: the names of its topics, or why it does not watch them all, as its title.
@@ -103,9 +103,13 @@ function watchedStage({ topics, problems }) {
   return stage(name, text, bad ? "degraded" : "up", { reason: (bad ? problems : topics).join("\n") });
 }
 
-function stage(name, text, state, { reason = "", tab = "" } = {}) {
-  const label = tab
-    ? element("a", { href: address({ tab, m: "" }), "data-tab": tab }, name)
+function stage(name, text, state, { reason = "", place = null } = {}) {
+  const label = place
+    ? element(
+        "a",
+        { href: address({ ...place, m: "" }), "data-tab": place.tab, "data-queue": place.queue ?? null },
+        name,
+      )
     : element("b", {}, name);
   return element(
     "li",

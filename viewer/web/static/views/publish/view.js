@@ -185,7 +185,7 @@ export function open(place) {
       isIt = await publish(one, n);
     }
     storeRecent(one);
-    const show = () => (one.queue ? go({ tab: "waiting", queue: one.queue }) : showPublished(cursor, isIt));
+    const show = () => (one.queue ? go({ tab: "queues", queue: one.queue }) : showPublished(cursor, isIt));
     toast(`${number(count)} published`, { label: "show", act: show });
     drawRecent();
   }

@@ -4,6 +4,7 @@ import { localTime } from "../../core/clock.js";
 import { each } from "../../core/each.js";
 import { number, visible } from "../../core/format.js";
 import { html, nothing } from "../../core/view.js";
+import { nameOf } from "../../panes/endpoint.js";
 import { placeLink, queueLink } from "../../panes/place_link.js";
 import { depthChart, holds } from "../../panes/queue_figures.js";
 
@@ -80,11 +81,11 @@ function condition([name, wanted]) {
 // A queue, how much it holds, and the dead-letter queues behind it.
 export function queueLine(arn, known, before = []) {
   const queue = known.queues[arn];
-  const name = arn.split(":").at(-1);
+  const name = nameOf(arn);
   const dead = queue?.dead_letter_queue;
   const next = dead && !before.includes(dead);
   return html`<span class="queue" data-state=${queue?.state ?? "unread"}>
-      → ${queueLink(name)} <small>${queue ? holds(queue) : "not known"}</small>
+      → ${queue?.state === "elsewhere" ? html`<bdi>${visible(name)}</bdi>` : queueLink(name)} <small>${queue ? holds(queue) : "not known"}</small>
       ${queue ? depthChart(queue, known.slotSeconds) : nothing}
     </span>
     ${next ? html`<small>dead letters</small> ${queueLine(dead, known, [...before, arn])}` : nothing}`;

@@ -1,48 +1,27 @@
 // Topics: what exists on the endpoint, drawn so that each fan-out is seen at a glance.
 
-import { ask } from "../../core/api.js";
-import { localTime } from "../../core/clock.js";
 import { each } from "../../core/each.js";
 import { number } from "../../core/format.js";
-import { repeat } from "../../core/repeat.js";
 import { onChange, state } from "../../core/state.js";
 import { html, nothing, render } from "../../core/view.js";
+import { count, endpointNote, isTap, watchEndpoint } from "../../panes/endpoint.js";
 import { nameFilter } from "../../panes/name_filter.js";
-import { queueLine, topicFan } from "./fan.js";
+import { placeLink } from "../../panes/place_link.js";
+import { topicFan } from "./fan.js";
 
-const POLL_MS = 4000;
 const MAX_DRAWN = 200; // topics; a name narrows them
 
-let taps = []; // names of Fanout's own queues
-
-const isTap = (arn) => taps.includes(arn.split(":").at(-1));
-
 export function open(place) {
-  let topology = null;
-  let problem = null;
-
-  draw();
-  const polling = repeat(poll, () => POLL_MS);
+  const known = watchEndpoint(draw);
   const unfollow = onChange(draw);
+  draw();
   return () => {
     unfollow();
-    polling.stop();
+    known.stop();
   };
 
-  async function poll() {
-    try {
-      topology = await ask("api/topology");
-      problem = null;
-    } catch (error) {
-      problem = error.message;
-    }
-    draw();
-    const pipeline = await ask("api/pipeline").catch(() => null); // which the strip of stages shows
-    taps = pipeline?.taps.map(({ queue }) => queue) ?? taps;
-    draw();
-  }
-
   function draw() {
+    const { topology, problem } = known;
     render(
       html`<h2>Topics</h2>
         ${problem ? html`<p class="problem">${problem}</p>` : nothing}
@@ -52,22 +31,14 @@ export function open(place) {
   }
 }
 
-function whole({ endpoint, read_at: readAt, slot_seconds: slotSeconds, topics, queues, gaps }) {
+function whole(topology) {
+  const { read_at: readAt, slot_seconds: slotSeconds, topics, queues } = topology;
   const wanted = state.names.trim().toLowerCase();
   const found = topics.filter((topic) => names(topic).some((name) => name.toLowerCase().includes(wanted)));
-  const byArn = Object.fromEntries(queues.map((queue) => [queue.arn, queue]));
-  const known = { queues: byArn, slotSeconds };
-  const reached = new Set(topics.flatMap((topic) => topic.subscriptions.flatMap((one) => way(one, byArn))));
-  const alone = queues.filter(
-    ({ arn, name }) => !reached.has(arn) && !isTap(arn) && name.toLowerCase().includes(wanted),
-  );
-  return html`<p class="note">
-      ${count(topics.length, "topic")} and ${count(queues.length, "queue")} of ${endpoint.url} in
-      ${endpoint.region}, ${readAt ? html`as of ${localTime(readAt)}` : "not read yet"}.
-    </p>
-    ${gaps.map(({ action, reason }) => html`<p class="problem">${action}: ${reason}</p>`)}
-    ${nameFilter("name of a topic or a queue")}
+  const known = { queues: Object.fromEntries(queues.map((queue) => [queue.arn, queue])), slotSeconds };
+  return html`${endpointNote(topology)} ${nameFilter("name of a topic or a queue")}
     ${readAt && !topics.length ? html`<p class="note">There are no topics.</p>` : nothing}
+    ${topics.length && !found.length ? html`<p class="note">No topic matches.</p>` : nothing}
     <ul class="topics">
       ${each(found.slice(0, MAX_DRAWN), ({ arn }) => arn, topicFan(known, isTap))}
     </ul>
@@ -76,26 +47,22 @@ function whole({ endpoint, read_at: readAt, slot_seconds: slotSeconds, topics, q
         ? html`<p class="note">${number(found.length - MAX_DRAWN)} more: type a part of the name.</p>`
         : nothing
     }
-    ${alone.length ? besides(alone.slice(0, MAX_DRAWN), known) : nothing}`;
+    ${aloneIn(topics, known.queues)}`;
 }
-
-const count = (many, what) => `${number(many)} ${many === 1 ? what : `${what}s`}`;
 
 const names = ({ name, subscriptions }) => [name, ...subscriptions.map(({ endpoint }) => endpoint)];
 
-// The queues that a subscription leads to, with their dead-letter queues.
-const way = (subscription, known) =>
-  [subscription.endpoint, subscription.dead_letter_queue].flatMap((arn) => [
-    arn,
-    known[arn]?.dead_letter_queue,
-  ]);
-
-const besides = (queues, known) =>
-  html`<h3>Queues without a subscription</h3>
-    <ul class="fan">
-      ${each(
-        queues,
-        ({ arn }) => arn,
-        ({ arn }) => html`<li>${queueLine(arn, known)}</li>`,
-      )}
-    </ul>`;
+// How many queues no subscription leads to: they are shown with all others.
+function aloneIn(topics, queues) {
+  const way = (arn) => [arn, queues[arn]?.dead_letter_queue];
+  const reached = new Set(
+    topics.flatMap(({ subscriptions }) =>
+      subscriptions.flatMap((one) => [...way(one.endpoint), ...way(one.dead_letter_queue)]),
+    ),
+  );
+  const alone = Object.keys(queues).filter((arn) => !reached.has(arn) && !isTap(arn)).length;
+  if (!alone) return nothing;
+  return html`<p class="note">
+    ${count(alone, "queue")} without a subscription: see ${placeLink("Queues", { tab: "queues", queue: "" })}.
+  </p>`;
+}
