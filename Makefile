@@ -21,6 +21,7 @@ SOURCE ?= $(or $(shell git remote get-url origin 2>/dev/null | sed 's,//[^/@]*@,
 # The tags that `make images` sets. The manifests and compose.yaml use `latest`.
 IMAGE_TAGS ?= latest $(TAG)
 OVERLAY ?= release
+STACK ?= fanout
 # JavaScript and CSS
 OXLINT := --config viewer/web/.oxlintrc.json viewer/web/static
 OXFMT := --config viewer/web/.oxfmtrc.json viewer/web/static
@@ -33,7 +34,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run watch unwatch samples test chaos attack bench bench-pipeline bench-viewer bench-watch test-containers lint types format readme vendor lock sbom localstack clean distclean
-.PHONY: images push compose compose-down deploy forward undeploy secret release manifests
+.PHONY: images push compose compose-down deploy forward undeploy secret aws release manifests
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -150,6 +151,9 @@ undeploy: ## remove everything from the cluster, including the stored messages
 
 secret: ## replace the development password of the cluster's database with a random one
 	@kubernetes/secret.sh
+
+aws: ## create topic, queues, roles and alarms on AWS with CloudFormation (STACK=fanout, PARAMETERS="QueueName=… ClusterName=…")
+	@overlays/aws.sh $(STACK) $(PARAMETERS)
 
 release: registry ## deploy the images of `make push` with a kustomize overlay (REGISTRY=…, OVERLAY=release or aws)
 	@overlays/release.sh $(OVERLAY) $(REGISTRY) $(TAG)

@@ -77,11 +77,13 @@ def _localstack(port: int, folder: Path) -> Process:
         )
     environment = {
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-        "SERVICES": "sns,sqs",
+        "SERVICES": "cloudformation,cloudwatch,iam,kms,sns,sqs,sts",
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "DISABLE_EVENTS": "1",
         "LS_LOG": "warning",
         "FILESYSTEM_ROOT": str(folder),
+        # Which it uses instead in a container, and clears in the end, also that of another LocalStack.
+        "TMPDIR": str(folder),
     }
     return Process(
         "localstack",

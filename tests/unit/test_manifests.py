@@ -532,7 +532,8 @@ def test_the_aws_overlay_leaves_no_emulator_no_database_no_endpoint_and_no_keys(
     assert "AWS_ENDPOINT_URL" not in config
     for service in SERVICES:
         pod, container = pod_of(service, manifests), container_of(service, manifests)
-        assert one("ServiceAccount", pod["serviceAccountName"], manifests)["metadata"]["annotations"]
+        assert one("ServiceAccount", service, manifests)["automountServiceAccountToken"] is False
+        assert pod["serviceAccountName"] == service
         assert not list(violations(pod, "restricted"))
         assert "env" not in container
         secrets = [source["secretRef"] for source in container["envFrom"] if "secretRef" in source]
