@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, Flask, Response, request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from pipeline.problems import Problem, answer_problems_as_documents
@@ -32,6 +32,12 @@ CHECK_AGAIN_SECONDS = 0.5
 MAX_CONNECTIONS = 64
 CONNECTION_SECONDS = 10.0
 MAX_WARNINGS, MAX_WARNING_LENGTH = 10, 1_000
+
+CHECK_OK = Gauge(
+    "fanout_check_ok",
+    "Whether what readiness checks works: the service itself and each dependency",
+    ["check"],
+)
 
 Answer = tuple[dict[str, Any], int]
 log = logging.getLogger(__name__)
@@ -103,17 +109,31 @@ class Health:
 
         With warnings, if there are any.
         """
-        body, status = self.liveness()
-        for check in self._checks.values():
-            check.start()  # all at once
-        checks = {name: _in_time(check) for name, check in self._checks.items()}
+        body, status = self._own_state()
+        checks = self._outcomes()
         failed = [name for name, outcome in checks.items() if outcome != "ok"]
-        if status == 200 and self._draining.is_set():
-            body, status = _down("draining")
-        elif status == 200 and failed:
+        if status == 200 and failed:
             body, status = _down(f"not working: {', '.join(failed)}")
         warnings = {"warnings": self._warnings} if self._warnings else {}
         return {**body, "checks": checks, **warnings}, status
+
+    def report(self) -> None:
+        """Set the metric of each check to what readiness would say of it."""
+        _, status = self._own_state()
+        CHECK_OK.labels("service").set(status == 200)
+        for name, outcome in self._outcomes().items():
+            CHECK_OK.labels(name).set(outcome == "ok")
+
+    def _own_state(self) -> Answer:
+        """Return what readiness says if every dependency works."""
+        body, status = self.liveness()
+        return _down("draining") if status == 200 and self._draining.is_set() else (body, status)
+
+    def _outcomes(self) -> dict[str, str]:
+        """Return "ok" or what is wrong, of each dependency."""
+        for check in self._checks.values():
+            check.start()  # all at once
+        return {name: _in_time(check) for name, check in self._checks.items()}
 
 
 def _down(reason: str) -> Answer:
@@ -145,7 +165,7 @@ def health_blueprint(health: Health) -> Blueprint:
 
     @blueprint.get("/metrics")
     def metrics() -> Response:
-        return answer_metrics()
+        return answer_metrics(health)
 
     @blueprint.get("/health")
     def answer() -> Response:
@@ -154,8 +174,9 @@ def health_blueprint(health: Health) -> Blueprint:
     return blueprint
 
 
-def answer_metrics() -> Response:
-    """Return the metrics of this process for Prometheus."""
+def answer_metrics(health: Health) -> Response:
+    """Return the metrics of this process for Prometheus. Takes up to CHECK_SECONDS if a dependency hangs."""
+    health.report()
     return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -5,10 +5,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from flask import Flask
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.health import Health, health_blueprint
 from pipeline.message import new_message
+from pipeline.retry import AWS_ERRORS
 from producer.publish import greetings
 from tests.support.consuming import publish, send
 from tests.support.emulators import Names
@@ -17,6 +20,8 @@ from tests.support.publishing import TopicStandIn, publisher
 from tests.support.services import Service
 from tests.support.stores import Store
 from tests.support.waiting import wait_for
+from viewer.live.samples import Depths
+from viewer.metrics import report_depths
 
 Figures = dict[str, float]
 
@@ -130,3 +135,43 @@ def test_a_producer_counts_what_is_refused_and_what_fails() -> None:
     publisher(TopicStandIn(refuse=[2, 3], broken_calls=1)).publish(list(itertools.islice(greetings("hi"), 5)))
 
     assert [now - then for now, then in zip(read(), before, strict=True)] == [5, 2, 2, 1]
+
+
+def test_every_service_says_of_each_check_of_readiness_whether_it_works() -> None:
+    def away() -> None:
+        raise AWS_ERRORS[0]
+
+    health = Health(60, {"aws": away, "database": lambda: None})
+    app = Flask("health")
+    app.register_blueprint(health_blueprint(health))
+
+    def read() -> Figures:
+        families = text_string_to_metric_families(app.test_client().get("/metrics").text)
+        [family] = [family for family in families if family.name == "fanout_check_ok"]
+        return {sample.labels["check"]: sample.value for sample in family.samples}
+
+    assert read().items() >= {"service": 1, "aws": 0, "database": 1}.items()
+    health.drain()
+    assert read()["service"] == 0
+
+
+def test_a_viewer_reports_how_many_messages_wait_and_how_many_are_dead(
+    ministack: Names, start: Callable[..., Service], database_url: str
+) -> None:
+    send(ministack, "one", "two")
+    viewer = start("viewer", {**ministack.environment, "DATABASE_URL": database_url})
+
+    wait_for(lambda: figures_of(viewer).get("fanout_queue_messages/visible") == 2)
+    assert figures_of(viewer)["fanout_dead_letters"] == 0
+
+
+def test_a_depth_that_is_not_known_any_more_is_not_reported() -> None:
+    def read() -> list[float | None]:
+        visible = REGISTRY.get_sample_value("fanout_queue_messages", {"queue": "gone", "state": "visible"})
+        return [visible, REGISTRY.get_sample_value("fanout_dead_letters", {"queue": "gone"})]
+
+    report_depths("gone", Depths(1, 2, 3, 4))
+    assert read() == [1, 4]
+    for _ in range(2):
+        report_depths("gone", Depths())
+        assert read() == [None, None]

@@ -58,8 +58,8 @@ def health_blueprint(health: Health) -> ApiBlueprint:
     def metrics() -> Response:
         """Read metrics.
 
-        Counters and gauges of this process. Needs no token.
+        Counters and gauges of this process, and what readiness checks. Needs no token.
         """
-        return answer_metrics()
+        return answer_metrics(health)
 
     return blueprint

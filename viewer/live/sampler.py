@@ -1,4 +1,4 @@
-"""The sampler: stores figures of the queues and the store every few seconds."""
+"""The sampler: every few seconds, stores figures of the queues and the store, and reports their depths."""
 
 import logging
 import threading
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 from viewer.aws.queue_inspection import Queues
 from viewer.live.samples import SAMPLE_SECONDS, Depths, Samples, sample_end
+from viewer.metrics import report_depths
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,9 @@ class Sampler:
         """Sample until stopped."""
         while not self._stop.wait(SAMPLE_SECONDS - time.time() % SAMPLE_SECONDS):
             try:
-                self._samples.record(sample_end(datetime.now(UTC)), self._depths())
+                depths = self._depths()
+                report_depths(self._queues.name, depths)
+                self._samples.record(sample_end(datetime.now(UTC)), depths)
             except DATABASE_ERRORS as error:
                 log.debug("no sample", extra={"reason": explain(error)})
             except Exception:
