@@ -6,7 +6,8 @@ from pydantic import Field, field_validator, model_validator
 
 from consumer.faults import parse_faults
 from pipeline.aws import LONG_POLL_SECONDS
-from pipeline.settings import DatabaseSettings, RedactionSettings, ResourceName
+from pipeline.fifo import check_delivery
+from pipeline.settings import DatabaseSettings, RedactionSettings, ResourceName, StandardName
 from pipeline.watching import Patterns, parse_patterns
 
 # SQS gets this long to answer after the wait of a poll has ended; a turn of the poller may take longer.
@@ -17,7 +18,10 @@ MIN_STALL_BEYOND_POLL_SECONDS = 2 * ANSWER_SECONDS
 class ConsumerSettings(DatabaseSettings, RedactionSettings):
     """The queue to consume, the database to store in, and how messages are handled."""
 
-    queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue of the consumer")
+    queue_name: ResourceName = Field(
+        "broadcasts-consumer",
+        description="SQS queue of the consumer; a FIFO queue if it ends with `.fifo`",
+    )
     topic_name: ResourceName | None = Field(
         None, description="SNS topic of the queue if it has only one: envelopes name theirs themselves"
     )
@@ -44,7 +48,7 @@ class ConsumerSettings(DatabaseSettings, RedactionSettings):
         description="topics to watch, by patterns of their names: `*`, `orders-*,payments`, `*,!internal-*`; "
         "unset: none",
     )
-    tap_name: ResourceName = Field(
+    tap_name: StandardName = Field(
         "fanout-tap", description="SQS queue that is created and subscribed to the topics of `WATCH`"
     )
     watch_only: bool = Field(
@@ -87,6 +91,12 @@ class ConsumerSettings(DatabaseSettings, RedactionSettings):
             raise ValueError("WATCH_ONLY=1 is not allowed: WATCH is not set, so that nothing would be read")
         if self.watch and not self.watch_only and self.tap_name == self.queue_name:
             raise ValueError(f"TAP_NAME={self.tap_name!r} is not allowed: QUEUE_NAME is the same")
+        return self
+
+    @model_validator(mode="after")
+    def _the_topic_delivers_to_the_queue(self) -> "ConsumerSettings":
+        if self.topic_name:
+            check_delivery(self.topic_name, self.queue_name)
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from consumer.tap_queue import NotOurs, is_ours
 from pipeline.aws import queue_url, sns_client, sqs_client
 from pipeline.endpoint import ListedSubscription, is_missing, list_subscriptions, list_topics
 from pipeline.retry import AWS_ERRORS, explain
-from pipeline.settings import ResourceName, load_settings
+from pipeline.settings import StandardName, load_settings
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -26,7 +26,7 @@ class UntapSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
 
-    tap_name: ResourceName = Field(description="SQS queue of the tap")
+    tap_name: StandardName = Field(description="SQS queue of the tap")
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pipeline.settings import Port, ResourceName
+from pipeline.settings import Port, StandardName
 from pipeline.watching import ALL, parse_patterns
 
 
@@ -68,7 +68,7 @@ class WatchSettings(LocalSettings):
     """Those of `make watch`."""
 
     watch: str = Field(ALL, description="topics to watch, by patterns of their names")
-    tap_name: ResourceName = Field(
+    tap_name: StandardName = Field(
         default_factory=own_tap_name, description="SQS queue that is created; unset: `fanout-tap-USER-HOST`"
     )
     run_folder: Path = Field(Path(".run/watch"), description="folder for the database and the logs")

@@ -5,7 +5,8 @@ Hooks", LocalStack), inside its own process and with `__name__ == "builtins"`. A
 true there, so the last line calls the function unconditionally. `make run` executes the same file.
 
 It reads these environment variables: TOPIC_NAME, QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS, MAX_RECEIVE_COUNT,
-AWS_ENDPOINT_URL (inside LocalStack the default is LocalStack itself) and AWS_REGION.
+AWS_ENDPOINT_URL (inside LocalStack the default is LocalStack itself) and AWS_REGION. A topic or queue whose
+name ends with .fifo is a FIFO topic or queue; the dead-letter queue is of the same kind as its queue.
 """
 
 import json
@@ -15,6 +16,7 @@ from typing import Any
 import boto3
 
 DAY_SECONDS = 86_400
+FIFO = ".fifo"
 
 
 def create_resources() -> None:
@@ -25,6 +27,13 @@ def create_resources() -> None:
     max_receive_count = os.environ.get("MAX_RECEIVE_COUNT") or "5"
 
     inside_localstack = __name__ == "builtins"
+    if queue_name.endswith(FIFO) and not topic_name.endswith(FIFO):
+        # A SystemExit would end the thread in which LocalStack runs its hooks.
+        refuse = ValueError if inside_localstack else SystemExit
+        raise refuse(
+            f"QUEUE_NAME={queue_name!r} is not allowed: TOPIC_NAME={topic_name!r} is a standard topic, and "
+            "SNS delivers to a FIFO queue only from a FIFO topic"
+        )
     access: dict[str, Any] = {
         "endpoint_url": os.environ.get("AWS_ENDPOINT_URL")
         or ("http://localhost:4566" if inside_localstack else None),
@@ -35,7 +44,7 @@ def create_resources() -> None:
     sqs, sns = boto3.client("sqs", **access), boto3.client("sns", **access)
 
     _, dead_letter_arn = create_or_update_queue(
-        sqs, f"{queue_name}-dlq", {"MessageRetentionPeriod": str(14 * DAY_SECONDS)}
+        sqs, dead_letter_name(queue_name), {"MessageRetentionPeriod": str(14 * DAY_SECONDS)}
     )
     queue_url, queue_arn = create_or_update_queue(
         sqs,
@@ -55,7 +64,7 @@ def create_resources() -> None:
     sqs.set_queue_attributes(
         QueueUrl=queue_url, Attributes={"Policy": json.dumps(queue_policy(topic_arn, queue_arn))}
     )
-    sns.create_topic(Name=topic_name)
+    sns.create_topic(Name=topic_name, Attributes={"FifoTopic": "true"} if topic_name.endswith(FIFO) else {})
     subscription_arn = sns.subscribe(
         TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, ReturnSubscriptionArn=True
     )["SubscriptionArn"]
@@ -65,12 +74,19 @@ def create_resources() -> None:
     print(f"created: topic {topic_arn}, queue {queue_arn}, dead-letter queue {dead_letter_arn}", flush=True)
 
 
+def dead_letter_name(queue_name: str) -> str:
+    """Return the name of the dead-letter queue: `orders-dlq`, or `orders-dlq.fifo` for `orders.fifo`."""
+    suffix = FIFO if queue_name.endswith(FIFO) else ""
+    return f"{queue_name.removesuffix(FIFO)}-dlq{suffix}"
+
+
 def create_or_update_queue(sqs: Any, name: str, attributes: dict[str, str]) -> tuple[str, str]:
     """Return the queue's URL and ARN.
 
     The attributes are set in a second call, because CreateQueue fails for a queue that exists with others.
     """
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    fifo = {"FifoQueue": "true"} if name.endswith(FIFO) else {}
+    url = sqs.create_queue(QueueName=name, Attributes=fifo)["QueueUrl"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     return url, arn

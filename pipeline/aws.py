@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from prometheus_client import Counter
 
+from pipeline.fifo import deduplication_id, group_of, is_fifo
 from pipeline.message import Message
 
 if TYPE_CHECKING:
@@ -129,13 +130,14 @@ class Topic:
     ) -> list[tuple[Message, str]]:
         """Publish up to ten messages in one request; return those that AWS refused, each with the reason.
 
-        Each message is sent with these attributes and OWN_ATTRIBUTES. Raises what boto3 raises if the whole
-        request fails: then none is known to be published.
+        Each message is sent with these attributes and OWN_ATTRIBUTES; to a FIFO topic in its group. Raises
+        what boto3 raises if the whole request fails: then none is known to be published.
         """
         answer = self._sns.publish_batch(
             TopicArn=self.arn,
             PublishBatchRequestEntries=[
-                _entry(str(i), message, attributes) for i, message in enumerate(messages)
+                _entry(str(i), message, attributes, is_fifo=self.is_fifo)
+                for i, message in enumerate(messages)
             ],
         )
         return [
@@ -146,7 +148,7 @@ class Topic:
     @property
     def is_fifo(self) -> bool:
         """Whether it keeps the order of messages within their groups."""
-        return self.name.endswith(".fifo")
+        return is_fifo(self.name)
 
     def named(self, name: str) -> "Topic":
         """Return the topic of this name at the same endpoint."""
@@ -172,11 +174,20 @@ class Topic:
         return answer["MessageId"]
 
 
-def _entry(entry_id: str, message: Message, attributes: "Attributes") -> "PublishBatchRequestEntryTypeDef":
+def _entry(
+    entry_id: str, message: Message, attributes: "Attributes", *, is_fifo: bool
+) -> "PublishBatchRequestEntryTypeDef":
     own: Attributes = {
         name: {"DataType": "String", "StringValue": getattr(message, name)} for name in OWN_ATTRIBUTES
     }
-    return {"Id": entry_id, "Message": message.body, "MessageAttributes": {**attributes, **own}}
+    entry: PublishBatchRequestEntryTypeDef = {
+        "Id": entry_id,
+        "Message": message.body,
+        "MessageAttributes": {**attributes, **own},
+    }
+    if is_fifo:
+        entry |= {"MessageGroupId": group_of(message), "MessageDeduplicationId": deduplication_id(message)}
+    return entry
 
 
 def fifo_parameters(group_id: str | None, deduplication_id: str | None) -> dict[str, str]:

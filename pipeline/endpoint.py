@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from pipeline.fifo import is_fifo
+
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -67,7 +69,7 @@ class ListedTopic:
     @property
     def is_fifo(self) -> bool:
         """Whether it keeps the order within a message group."""
-        return self.name.endswith(".fifo")
+        return is_fifo(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ class ListedQueue:
     @property
     def is_fifo(self) -> bool:
         """Whether it keeps the order within a message group."""
-        return self.name.endswith(".fifo")
+        return is_fifo(self.name)
 
 
 @dataclass(frozen=True, slots=True)

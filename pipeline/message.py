@@ -144,8 +144,13 @@ class Delivery:
         return self.message.attributes
 
 
-def new_message(source: str, type: str, data: Mapping[str, Any]) -> Message:  # noqa: A002 - CloudEvents' word
-    """Return a message to publish now, with a new id."""
+def new_message(
+    source: str,
+    type: str,  # noqa: A002 - CloudEvents' word
+    data: Mapping[str, Any],
+    **extensions: str,
+) -> Message:
+    """Return a message to publish now, with a new id and these extension attributes."""
     now = datetime.now(UTC)
     event = {
         "specversion": "1.0",
@@ -153,6 +158,7 @@ def new_message(source: str, type: str, data: Mapping[str, Any]) -> Message:  # 
         "source": source,
         "type": type,
         "time": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        **extensions,
         "datacontenttype": "application/json",
         "data": data,
     }

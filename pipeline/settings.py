@@ -7,8 +7,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-# SNS and SQS names: "Constraints" in the CreateTopic and CreateQueue references of AWS.
-ResourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
+# SNS and SQS names: "Constraints" in the CreateTopic and CreateQueue references of AWS. A name that ends with
+# .fifo is that of a FIFO topic or queue.
+StandardName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
+ResourceName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo)$")]
 
 
 class Settings(BaseSettings):
@@ -35,7 +37,9 @@ class Settings(BaseSettings):
 class TopicSettings(Settings):
     """Settings of the services that publish."""
 
-    topic_name: ResourceName = Field("broadcasts", description="SNS topic to publish to")
+    topic_name: ResourceName = Field(
+        "broadcasts", description="SNS topic to publish to; a FIFO topic if it ends with `.fifo`"
+    )
 
 
 class DatabaseSettings(Settings):

@@ -25,17 +25,18 @@ def main() -> None:
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
 
+    messages = greetings(settings.message, settings.message_groups)
     publisher = Publisher(topic, stop, beat=lambda: health.beat("publishing"))
     with contextlib.suppress(Stopped):
         if settings.rate_per_second is None:
             publish_at_random_intervals(
                 publisher,
-                greetings(settings.message),
+                messages,
                 settings.min_interval_seconds,
                 settings.max_interval_seconds,
             )
         else:
-            publish_at_steady_rate(publisher, greetings(settings.message), settings.rate_per_second)
+            publish_at_steady_rate(publisher, messages, settings.rate_per_second)
     log.info("stopped")
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from pipeline.aws import MAX_BATCH, MAX_BATCH_BYTES, Topic
+from pipeline.fifo import PARTITION_KEY, group_of
 from pipeline.message import GREETING, Message, new_message
 from pipeline.retry import AWS_ERRORS, Dependency, retry_until_stopped
 from pipeline.stopping import Stopped
@@ -44,7 +45,7 @@ class Publisher:
         After a failed request it is unknown which messages were accepted. They are sent again with the same
         ids, so the store keeps one of each.
         """
-        for batch in _split(messages):
+        for batch in _split(messages, group_of if self._topic.is_fifo else None):
             retry_until_stopped(
                 functools.partial(self._publish_batch, batch),
                 dependency=self._aws,
@@ -92,8 +93,10 @@ def _counting_attempts() -> Iterator[None]:
     metrics.ATTEMPTS.labels("answered").inc()
 
 
-def greetings(text: str) -> Iterator[Message]:
+def greetings(text: str, groups: int = 1) -> Iterator[Message]:
     """Yield greetings numbered from 1, each in a color that differs clearly from the one before.
+
+    If there are several message groups, they take turns: each is a partition of this source.
 
     A greeting is dated when it is generated, so take it when it is due.
     """
@@ -101,7 +104,8 @@ def greetings(text: str) -> Iterator[Message]:
     for sequence in itertools.count(1):
         red, green, blue = colorsys.hls_to_rgb(sequence * GOLDEN_RATIO % 1, 0.68, 0.85)
         color = f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
-        yield new_message(source, GREETING, {"text": text, "sequence": sequence, "color": color})
+        group = {PARTITION_KEY: f"{source}/{sequence % groups}"} if groups > 1 else {}
+        yield new_message(source, GREETING, {"text": text, "sequence": sequence, "color": color}, **group)
 
 
 def publish_at_random_intervals(
@@ -129,16 +133,26 @@ def publish_at_steady_rate(publisher: Publisher, messages: Iterator[Message], ra
         publisher.wait(due + until_full_batch - time.monotonic())
 
 
-def _split(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    """Split the messages into batches within the limits of one request."""
+def _split(
+    messages: Sequence[Message], group_of: Callable[[Message], str] | None = None
+) -> Iterator[list[Message]]:
+    """Split the messages into batches within the limits of one request.
+
+    With groups, a batch has one message of each: SNS may refuse any message of a batch and accept those
+    after it, and what is refused is sent again behind them.
+    """
     batch: list[Message] = []
+    groups: set[str] = set()
     size = 0
     for message in messages:
+        group = group_of(message) if group_of else None
         added = len(message.body.encode()) + len(message.type.encode()) + len(message.source.encode()) + 64
-        if batch and (len(batch) == MAX_BATCH or size + added > MAX_BATCH_BYTES):
+        if batch and (len(batch) == MAX_BATCH or size + added > MAX_BATCH_BYTES or group in groups):
             yield batch
-            batch, size = [], 0
+            batch, groups, size = [], set(), 0
         batch.append(message)
+        if group is not None:
+            groups.add(group)
         size += added
     if batch:
         yield batch

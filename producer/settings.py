@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from pipeline.fifo import is_fifo
 from pipeline.settings import TopicSettings
 
 Interval = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -24,6 +25,19 @@ class ProducerSettings(TopicSettings):
     rate_per_second: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
         None, description="greetings per second; set it for a steady rate instead of random intervals"
     )
+
+    message_groups: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="FIFO topic: number of message groups, which take turns; each keeps its order"
+    )
+
+    @model_validator(mode="after")
+    def _has_groups_only_in_a_fifo_topic(self) -> "ProducerSettings":
+        if self.message_groups > 1 and not is_fifo(self.topic_name):
+            raise ValueError(
+                f"MESSAGE_GROUPS={self.message_groups} is not allowed: TOPIC_NAME={self.topic_name!r} is not "
+                "a FIFO topic"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_intervals(self) -> "ProducerSettings":

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
+from pipeline.fifo import check_delivery
 from pipeline.settings import DatabaseSettings, RedactionSettings, ResourceName, Seconds, TopicSettings
 
 MIN_TOKEN_CHARACTERS = 16
@@ -15,7 +16,10 @@ MIN_TOKEN_CHARACTERS = 16
 class ViewerSettings(DatabaseSettings, TopicSettings, RedactionSettings):
     """The database to show, the topic to publish to, and who may access what."""
 
-    queue_name: ResourceName = Field("broadcasts-consumer", description="SQS queue of the consumer")
+    queue_name: ResourceName = Field(
+        "broadcasts-consumer",
+        description="SQS queue of the consumer; a FIFO queue if it ends with `.fifo`",
+    )
     peers: Annotated[
         str, StringConstraints(pattern=r"^$|^[a-z-]+=https?://[^,\s]+(,[a-z-]+=https?://[^,\s]+)*$")
     ] = Field(
@@ -80,6 +84,11 @@ class ViewerSettings(DatabaseSettings, TopicSettings, RedactionSettings):
             if network.strip() not in ("", "*"):
                 ipaddress.ip_network(network.strip())
         return value
+
+    @model_validator(mode="after")
+    def _the_topic_delivers_to_the_queue(self) -> "ViewerSettings":
+        check_delivery(self.topic_name, self.queue_name)
+        return self
 
     @model_validator(mode="after")
     def _certificate_and_key_are_usable(self) -> "ViewerSettings":

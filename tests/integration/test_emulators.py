@@ -57,6 +57,35 @@ def test_resources_are_created_as_designed(suffix: str) -> None:
     assert statement["Condition"]["ArnEquals"]["aws:SourceArn"].endswith(f":topic-{suffix}")
 
 
+def test_fifo_resources_are_created_with_a_fifo_dead_letter_queue(
+    suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOPIC_NAME", f"topic-{suffix}.fifo")
+    monkeypatch.setenv("QUEUE_NAME", f"queue-{suffix}.fifo")
+
+    runpy.run_path(str(RESOURCES))
+    runpy.run_path(str(RESOURCES))
+
+    queue, dead = attributes_of(f"queue-{suffix}.fifo"), attributes_of(f"queue-{suffix}-dlq.fifo")
+    assert (queue["FifoQueue"], dead["FifoQueue"]) == ("true", "true")
+    assert json.loads(queue["RedrivePolicy"])["deadLetterTargetArn"] == dead["QueueArn"]
+    message = new_message("/tests", "test", {"text": "hi"}, subject="A-1")
+    topic = Topic(sns_client(), f"topic-{suffix}.fifo")
+    assert topic.publish([message]) == topic.publish([message]) == []
+    [delivery] = Queue(sqs_client(10), f"queue-{suffix}.fifo", 30).receive(5)
+    assert delivery.message.publication.group_id == "A-1"
+
+
+def test_a_fifo_queue_on_a_standard_topic_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOPIC_NAME", "orders")
+    monkeypatch.setenv("QUEUE_NAME", "orders.fifo")
+
+    with pytest.raises(SystemExit, match=r"^QUEUE_NAME='orders.fifo' is not allowed: TOPIC_NAME='orders'"):
+        runpy.run_path(str(RESOURCES))
+
+
 def test_creating_again_changes_what_the_settings_changed_and_nothing_else(
     suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

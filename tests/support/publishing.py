@@ -14,7 +14,8 @@ from producer.publish import Publisher
 class TopicStandIn(Topic):
     """Fails as no emulator does on demand: what it is told to refuse or to break, it does once."""
 
-    def __init__(self, *, refuse: Sequence[int] = (), broken_calls: int = 0) -> None:
+    def __init__(self, name: str = "topic", *, refuse: Sequence[int] = (), broken_calls: int = 0) -> None:
+        self.name = name
         self.calls: list[list[Message]] = []
         self.accepted: list[Message] = []
         self._refuse = set(refuse)

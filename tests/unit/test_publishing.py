@@ -55,6 +55,19 @@ def test_a_batch_never_exceeds_what_one_request_may_hold() -> None:
     assert all(sum(len(m.body) for m in call) <= MAX_BATCH_BYTES for call in topic.calls)
 
 
+def test_a_batch_for_a_fifo_topic_has_one_message_of_each_group() -> None:
+    """What is refused of a batch is sent again behind the others of it."""
+    topic = TopicStandIn("topic.fifo", refuse=[2])
+    messages = list(itertools.islice(greetings("hi", groups=2), 5))
+
+    publisher(topic).publish(messages)
+
+    assert [[m.sequence for m in call] for call in topic.calls] == [[1, 2], [2], [3, 4], [5]]
+    for group in (0, 1):
+        of_group = [n for n in (m.sequence or 0 for m in topic.accepted) if n % 2 == group]
+        assert of_group == sorted(of_group)
+
+
 def test_stopping_ends_a_wait_at_once() -> None:
     stop = threading.Event()
     threading.Timer(0.1, stop.set).start()

@@ -24,6 +24,8 @@ def database(monkeypatch: pytest.MonkeyPatch) -> None:
         (ProducerSettings, "LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         (ProducerSettings, "LOG_FORMAT", "xml", "'json' or 'text'"),
         (ProducerSettings, "TOPIC_NAME", "a topic", "pattern"),
+        (ProducerSettings, "TOPIC_NAME", "orders.fifo.fifo", "pattern"),
+        (ProducerSettings, "MESSAGE_GROUPS", "2", "is not a FIFO topic"),
         (ProducerSettings, "MIN_INTERVAL_SECONDS", "-1", "greater than or equal to 0"),
         (ProducerSettings, "MIN_INTERVAL_SECONDS", "11", "should not exceed MAX_INTERVAL_SECONDS=10"),
         (ProducerSettings, "RATE_PER_SECOND", "0", "greater than 0"),
@@ -37,9 +39,11 @@ def database(monkeypatch: pytest.MonkeyPatch) -> None:
         (ConsumerSettings, "WATCH", "!", "is no name of a topic"),
         (ConsumerSettings, "WATCH", ",".join(51 * "a"), "at most 50 patterns"),
         (ConsumerSettings, "TAP_NAME", "a tap", "pattern"),
+        (ConsumerSettings, "TAP_NAME", "tap.fifo", "pattern"),
         (ConsumerSettings, "WATCH_ONLY", "1", "WATCH is not set"),
         (ConsumerSettings, "RETENTION_MESSAGES", "0", "greater than or equal to 1"),
         (ViewerSettings, "MAX_CONNECTIONS", "0", "greater than or equal to 1"),
+        (ViewerSettings, "QUEUE_NAME", "orders.fifo", "'broadcasts' is a standard topic"),
         (ViewerSettings, "ALLOWED_HOSTS", "https://fanout.example", "pattern"),
         (ViewerSettings, "FORWARDED_ALLOW_IPS", "10.0.0.1/8", "has host bits set"),
         (ViewerSettings, "FORWARDED_ALLOW_IPS", "proxy", "IPv4 or IPv6 network"),
@@ -60,6 +64,21 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
     assert value in line
     assert "is not allowed" in line
     assert said in line
+
+
+def test_a_fifo_queue_needs_a_fifo_topic_and_a_fifo_topic_may_lead_to_a_standard_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOPIC_NAME", "orders")
+    monkeypatch.setenv("QUEUE_NAME", "shipping.fifo")
+
+    with pytest.raises(SystemExit, match=r"^QUEUE_NAME='shipping.fifo' is not allowed: TOPIC_NAME='orders'"):
+        load_settings(ConsumerSettings)
+
+    monkeypatch.setenv("TOPIC_NAME", "orders.fifo")
+    assert load_settings(ConsumerSettings).queue_name == "shipping.fifo"
+    monkeypatch.setenv("QUEUE_NAME", "shipping")
+    assert load_settings(ConsumerSettings).queue_name == "shipping"
 
 
 def test_every_wrong_variable_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

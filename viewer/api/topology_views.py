@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.endpoint import Arn
+from pipeline.fifo import is_fifo
 from pipeline.json_text import read_json
 from pipeline.redaction import BYTES, MASK, Mask
 from pipeline.store.topics import Flow
@@ -153,7 +154,7 @@ def _queue(queue: Queue, depths: Sequence[int]) -> TopologyQueue:
     return TopologyQueue(
         name=arn.name,
         arn=str(arn),
-        fifo=arn.name.endswith(".fifo"),
+        fifo=is_fifo(arn.name),
         state=queue.state,
         visible=details.visible if details else None,
         in_flight=details.in_flight if details else None,
