@@ -10,6 +10,7 @@ from typing import Any
 
 from consumer.faults import FaultInjector, parse_faults
 from consumer.maintenance import maintain_until_stopped
+from consumer.order import AnyOrder, GroupOrder
 from consumer.poller import Poller, PollerContext
 from consumer.settings import ConsumerSettings
 from consumer.sources import open_tap, own_source, tap_source
@@ -74,6 +75,7 @@ def main() -> None:
             stop=stop,
             wait_seconds=settings.wait_time_seconds,
             retry_seconds=settings.retry_seconds,
+            order=GroupOrder() if source.queue.is_fifo else AnyOrder(),
             mask=mask,
             aws=Dependency(source.service),
             database=database_away,

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from consumer import metrics
 from consumer.handler import Failures, Handler, Unavailable
+from consumer.order import AnyOrder
 from consumer.queue import Queue
 from consumer.visibility import VisibilityKeeper
 from pipeline.aws import MAX_BATCH
@@ -54,6 +55,7 @@ class PollerContext:
     stop: threading.Event
     wait_seconds: int
     retry_seconds: int
+    order: AnyOrder
     mask: Mask = NO_MASK  # of what errors may quote
     aws: Dependency = field(default_factory=lambda: Dependency("SQS"))
     database: Dependency = field(default_factory=lambda: Dependency("database"))
@@ -63,7 +65,7 @@ class PollerContext:
 class BatchOutcome:
     """What became of the messages of a batch: each is in one of these lists.
 
-    Untouched are those that are handed back to the queue because the process stops.
+    Untouched are those that are handed back to the queue: because the process stops, or because of the order.
     """
 
     done: list[Delivery] = field(default_factory=list)
@@ -135,7 +137,7 @@ class Poller:
                     # Failures are only reported to SQS once their reason is recorded: these will fail again.
                     otherwise=handled.without_failures(),
                 )
-                self._acknowledge(outcome)
+                self._acknowledge(deliveries, outcome)
             finally:
                 self._metrics.in_flight.dec(len(deliveries))
         return outcome
@@ -145,9 +147,9 @@ class Poller:
     def _receive(self) -> list[Delivery]:
         """Return a batch, or nothing. A queue that does not exist yet is waited for, like any AWS error."""
         self._begin("receiving")
-        deliveries = self._retry(
-            lambda: self._context.queue.receive(self._context.wait_seconds), self._context.aws, AWS_ERRORS
-        )
+        wait_seconds = self._context.wait_seconds
+        receive = self._context.queue.receiver(wait_seconds, self._context.order.batch_size(wait_seconds))
+        deliveries = self._retry(receive, self._context.aws, AWS_ERRORS)
         if deliveries:
             log.info("received", extra={"messages": len(deliveries), "queue": self._metrics.queue})
             self._metrics.received.inc(len(deliveries))
@@ -171,22 +173,28 @@ class Poller:
     # ---- handle
 
     def _handle(self, deliveries: Sequence[Delivery]) -> BatchOutcome:
-        """Pass the batch to the handlers in portions of a size that all accept; start none when stopping."""
+        """Pass the batch to the handlers in portions of a size that all accept; when stopping, only one."""
         self._begin("handling")
         began = time.monotonic()
         size = min(getattr(handler, "batch_size", MAX_BATCH) for handler in self._context.handlers)
-        outcome = BatchOutcome()
-        for start in range(0, len(deliveries), size):
-            portion = list(deliveries[start : start + size])
-            untouched = BatchOutcome(untouched=portion)
-            if start and self._context.stop.is_set():
-                outcome += untouched
-            else:
-                outcome += self._unless_stopped(
-                    functools.partial(self._handle_portion, portion), otherwise=untouched
-                )
-                self._beat()
+        order = self._context.order
+        portion, left = order.next_portion(deliveries, size)
+        outcome = self._handle_unless_stopped(portion)
+        while left and not self._context.stop.is_set():
+            behind, left = order.hold_back(left, outcome.failed, outcome.untouched)
+            portion, left = order.next_portion(left, size)
+            outcome += BatchOutcome(untouched=behind)
+            if portion:
+                outcome += self._handle_unless_stopped(portion)
         self._metrics.handling.observe(time.monotonic() - began)
+        return outcome + BatchOutcome(untouched=left)
+
+    def _handle_unless_stopped(self, portion: Sequence[Delivery]) -> BatchOutcome:
+        outcome = self._unless_stopped(
+            functools.partial(self._handle_portion, portion),
+            otherwise=BatchOutcome(untouched=list(portion)),
+        )
+        self._beat()
         return outcome
 
     def _handle_portion(self, portion: Sequence[Delivery]) -> BatchOutcome:
@@ -275,7 +283,7 @@ class Poller:
 
     # ---- acknowledge
 
-    def _acknowledge(self, outcome: BatchOutcome) -> None:
+    def _acknowledge(self, deliveries: Sequence[Delivery], outcome: BatchOutcome) -> None:
         """Delete what is done; make the rest visible again, after a delay if it failed."""
         self._begin("acknowledging")
         queue = self._context.queue
@@ -283,8 +291,9 @@ class Poller:
             self._repeat_for_the_rest(queue.delete, outcome.done)
             log.info("deleted", extra={"messages": len(outcome.done), "queue": queue.name})
             self._metrics.deleted.inc(len(outcome.done))
-        seconds = {failed.delivery: self._delay(failed) for failed in outcome.failed}
-        seconds |= dict.fromkeys(outcome.untouched, 0)
+        delays = {failed.delivery: self._delay(failed) for failed in outcome.failed}
+        delays |= dict.fromkeys(outcome.untouched, 0)
+        seconds = self._context.order.settle(deliveries, delays)
         if seconds:
             self._context.keeper.release(seconds)
             self._repeat_for_the_rest(

@@ -1,13 +1,19 @@
 """The queue: the consumer's only calls to SQS."""
 
+import functools
+import http.client
 import json
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
 
 from consumer.fast_sqs import FastSqs
 from pipeline.aws import LONG_POLL_SECONDS, MAX_BATCH, queue_url
 from pipeline.envelope import STRING, Publication
+from pipeline.fifo import is_fifo
 from pipeline.message import TEXT, Delivery, Message, attribute_text, message_from_body
 from pipeline.ttl_cache import TtlCache
 
@@ -21,6 +27,8 @@ SYSTEM_ATTRIBUTES = (
     *("ApproximateReceiveCount", "SentTimestamp"),
     *("MessageGroupId", "MessageDeduplicationId", "SequenceNumber"),  # of FIFO queues
 )
+# What LocalStack says of an expired receipt handle of a FIFO queue, without calling it a fault of the sender.
+INVALID_HANDLE = ("InvalidParameterValueException", "ReceiptHandleIsInvalid")
 MAX_VISIBILITY_SECONDS = 43_200  # twelve hours after the receipt ("ChangeMessageVisibility", AWS)
 
 
@@ -59,19 +67,53 @@ class Queue:
         policy = answer.get("Attributes", {}).get("RedrivePolicy")
         return int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
-    def receive(self, wait_seconds: int = LONG_POLL_SECONDS) -> list[Delivery]:
-        """Wait for messages and return up to ten, hidden from other consumers for the visibility timeout."""
-        answer = self._fast_sqs.call(
-            "ReceiveMessage",
-            {
-                "QueueUrl": self._url,
-                "MaxNumberOfMessages": MAX_BATCH,
-                "WaitTimeSeconds": wait_seconds,
-                "VisibilityTimeout": self.visibility_timeout_seconds,
-                "MessageSystemAttributeNames": SYSTEM_ATTRIBUTES,
-                "MessageAttributeNames": ["All"],
-            },
-        )
+    @property
+    def is_fifo(self) -> bool:
+        """Whether it keeps the order within message groups."""
+        return is_fifo(self.name)
+
+    def receiver(self, wait_seconds: int, most: int = MAX_BATCH) -> Callable[[], list[Delivery]]:
+        """Return a call of `receive`, to be repeated as long as it raises.
+
+        If a response is lost, the messages in it are hidden all the same, and in a FIFO queue their groups
+        with them. A repeated request gets these messages ("ReceiveRequestAttemptId", AWS).
+        """
+        if not self.is_fifo:
+            return functools.partial(self.receive, wait_seconds, most)
+        attempt_id = str(uuid.uuid4())
+
+        def receive() -> list[Delivery]:
+            nonlocal attempt_id
+            try:
+                return self.receive(wait_seconds, most, attempt_id)
+            except ClientError as error:
+                if _is_refusal(error):
+                    attempt_id = str(uuid.uuid4())
+                raise
+
+        return receive
+
+    def receive(
+        self,
+        wait_seconds: int = LONG_POLL_SECONDS,
+        most: int = MAX_BATCH,
+        attempt_id: str | None = None,
+    ) -> list[Delivery]:
+        """Wait for messages and return up to `most`, hidden from other consumers for the visibility timeout.
+
+        `most` is at most ten. `attempt_id` is for FIFO queues, see `receiver`.
+        """
+        parameters = {
+            "QueueUrl": self._url,
+            "MaxNumberOfMessages": most,
+            "WaitTimeSeconds": wait_seconds,
+            "VisibilityTimeout": self.visibility_timeout_seconds,
+            "MessageSystemAttributeNames": SYSTEM_ATTRIBUTES,
+            "MessageAttributeNames": ["All"],
+        }
+        if attempt_id:
+            parameters["ReceiveRequestAttemptId"] = attempt_id
+        answer = self._fast_sqs.call("ReceiveMessage", parameters)
         now = datetime.now(UTC)
         return [self._delivery(message, now) for message in answer.get("Messages", [])]
 
@@ -85,7 +127,7 @@ class Queue:
         return _worth_repeating(deliveries, answer.get("Failed", []))
 
     def hide(self, seconds: Mapping[Delivery, int]) -> list[Delivery]:
-        """Make up to ten messages visible again after the given seconds, 0 for immediately.
+        """Make up to ten messages visible again after the given seconds, 0 for immediately, in this order.
 
         Returns those that were not changed and are worth another request.
         """
@@ -141,9 +183,13 @@ class Queue:
 
     def _unreadable(self, raw: "MessageTypeDef", received_at: datetime, error: Exception) -> Delivery:
         body = str(raw.get("Body", ""))
-        count = str(raw.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+        system = raw.get("Attributes", {})
+        count = str(system.get("ApproximateReceiveCount", 1))
+        publication = Publication(group_id=system.get("MessageGroupId"))
         return Delivery(
-            message=Message(self._text_source, raw["MessageId"], TEXT, received_at, body, body),
+            message=Message(
+                self._text_source, raw["MessageId"], TEXT, received_at, body, body, publication=publication
+            ),
             queue=self.name,
             message_id=raw["MessageId"],
             receipt_handle=raw["ReceiptHandle"],
@@ -165,4 +211,13 @@ def _worth_repeating(
 
     An invalid receipt handle stays invalid: the message was deleted, or has been received again.
     """
-    return [deliveries[int(str(entry["Id"]))] for entry in failed if not entry.get("SenderFault")]
+    return [
+        deliveries[int(str(entry["Id"]))]
+        for entry in failed
+        if not entry.get("SenderFault") and entry.get("Code") not in INVALID_HANDLE
+    ]
+
+
+def _is_refusal(error: ClientError) -> bool:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status < http.client.INTERNAL_SERVER_ERROR

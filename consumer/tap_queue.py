@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.queue import Queue
-from pipeline.aws import LONG_POLL_SECONDS, queue_url
+from pipeline.aws import LONG_POLL_SECONDS, MAX_BATCH, queue_url
 from pipeline.endpoint import Arn, is_missing, parse_arn
 from pipeline.message import Delivery
 from pipeline.watching import Patterns
@@ -169,11 +169,16 @@ class TapQueue(Queue):
         self._own.wait_until_usable()
         super().check()
 
-    def receive(self, wait_seconds: int = LONG_POLL_SECONDS) -> list[Delivery]:
+    def receive(
+        self,
+        wait_seconds: int = LONG_POLL_SECONDS,
+        most: int = MAX_BATCH,
+        attempt_id: str | None = None,
+    ) -> list[Delivery]:
         """Receive like any queue. Raises NotReady as long as it cannot be read."""
         self._own.wait_until_usable()
         try:
-            return super().receive(wait_seconds)
+            return super().receive(wait_seconds, most, attempt_id)
         except ClientError as error:
             if is_missing(error):
                 self._own.is_gone.set()

@@ -63,6 +63,7 @@ class VisibilityKeeper:
         with self._lock:
             now = time.monotonic()
             due = [held for held, visible_at in self._held.values() if visible_at - now < self._timeout / 2]
+            due.reverse()  # if nobody extends them again, the first of a message group appears last
             for start in itertools.count(0, MAX_BATCH):
                 batch = due[start : start + MAX_BATCH]
                 if not batch:

@@ -470,7 +470,7 @@ def test_an_outage_of_aws_is_logged_once_for_all_pollers_and_so_is_its_end(
     attempts = itertools.count(1)
     made = 0
 
-    def receive_or_fail(wait_seconds: int) -> list[Delivery]:
+    def receive_or_fail(wait_seconds: int, *_: object) -> list[Delivery]:
         nonlocal made
         made = next(attempts)
         if away.is_set():

@@ -256,6 +256,56 @@ def test_a_proxy_is_used_where_one_is_set(
     assert direct.message == proxied.message
 
 
+def test_after_a_lost_response_a_fifo_queue_is_asked_for_the_same_messages(serve: Serve) -> None:
+    """Otherwise their groups would wait for the visibility timeout."""
+    asked: list[str] = []
+
+    def play(connection: Connection) -> None:
+        while request := connection.read():
+            parameters = json.loads(request.body)
+            if "QueueName" in parameters:
+                connection.respond('{"QueueUrl": "http://queue.fifo"}')
+                continue
+            asked.append(parameters["ReceiveRequestAttemptId"])
+            if len(asked) == 1:
+                return
+            if len(asked) == 3:
+                refusal = '{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+                connection.respond(refusal, "400 Bad Request")
+            else:
+                connection.respond("{}")
+
+    serve(play)
+    queue = Queue(sqs_client(5), "queue.fifo", 30)
+    receive, receive_next = queue.receiver(0), queue.receiver(0)
+
+    with pytest.raises(AWS_ERRORS):
+        receive()
+    assert receive() == []
+    with pytest.raises(AWS_ERRORS):
+        receive_next()
+    assert receive_next() == []
+
+    lost, repeated, refused, after_refusal = asked
+    assert lost == repeated
+    assert len({repeated, refused, after_refusal}) == 3
+
+
+def test_a_standard_queue_is_asked_without_an_attempt_id(serve: Serve) -> None:
+    asked: list[str] = []
+
+    def play(connection: Connection) -> None:
+        while request := connection.read():
+            asked.append(request.body.decode())
+            connection.respond('{"QueueUrl": "http://queue"}')
+
+    serve(play)
+    Queue(sqs_client(5), "queue", 30).receiver(0)()
+
+    assert len(asked) == 2
+    assert not any("AttemptId" in body for body in asked)
+
+
 @pytest.mark.parametrize("source", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "ca_bundle"])
 def test_only_a_server_that_the_ca_bundle_trusts_is_spoken_to(
     source: str,

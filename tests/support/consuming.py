@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from consumer.handler import Failures, Handler, StoreHandler
+from consumer.order import AnyOrder, GroupOrder
 from consumer.poller import BatchOutcome, Poller, PollerContext
 from consumer.queue import Queue
 from consumer.visibility import VisibilityKeeper
@@ -13,7 +14,7 @@ from pipeline.message import Delivery, new_message
 from pipeline.redaction import NO_MASK, Mask
 from pipeline.store.redrives import Redrives
 from tests.support.dead_letters import open_dead_letters
-from tests.support.emulators import Names
+from tests.support.emulators import Names, dead_letter_name
 from tests.support.stores import FailureRecords, Store
 from tests.support.waiting import wait_for
 
@@ -51,6 +52,7 @@ class TestConsumer:
             stop=self.stop,
             wait_seconds=1,
             retry_seconds=retry_seconds,
+            order=GroupOrder() if self.queue.is_fifo else AnyOrder(),
             mask=mask,
         )
         self.poller = Poller("poller", self.context)
@@ -73,7 +75,7 @@ class TestConsumer:
 
     def dead(self) -> int:
         """Return how many messages are in the dead-letter queue."""
-        return _count(f"{self.queue.name}-dlq")
+        return _count(dead_letter_name(self.queue.name))
 
 
 def _count(name: str) -> int:

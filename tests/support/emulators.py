@@ -56,13 +56,15 @@ class Names:
 def create(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Names]:
     """Create a topic and a queue with random names: `create("ministack", MAX_RECEIVE_COUNT="2")`.
 
+    With `ending=".fifo"` they are a FIFO topic and a FIFO queue.
+
     boto3 in the test's own process reaches them too.
     """
 
-    def create(emulator: str, **settings: str) -> Names:
+    def create(emulator: str, ending: str = "", **settings: str) -> Names:
         port = request.getfixturevalue(f"{emulator}_port")
         suffix = uuid.uuid4().hex[:12]
-        names = {"TOPIC_NAME": f"topic-{suffix}", "QUEUE_NAME": f"queue-{suffix}"}
+        names = {"TOPIC_NAME": f"topic-{suffix}{ending}", "QUEUE_NAME": f"queue-{suffix}{ending}"}
         environment = {**aws_environment(port), **names, **settings}
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -116,6 +118,12 @@ def names(emulator: str, create: Callable[..., Names]) -> Names:
 def ministack(create: Callable[..., Names]) -> Names:
     """A topic and a queue on the quick emulator."""
     return create("ministack")
+
+
+def dead_letter_name(queue: str) -> str:
+    """Return the name of the dead-letter queue that is created for a queue."""
+    name, dot, ending = queue.partition(".")
+    return f"{name}-dlq{dot}{ending}"
 
 
 def subscribed(topic: str, queue: str, *, raw: bool) -> str:
