@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from playwright.sync_api import Dialog, Page, expect
 
-from pipeline.aws import sqs_client
+from pipeline.aws import Topic, sns_client, sqs_client
+from pipeline.message import new_message
 from tests.support.consuming import TestConsumer, publish, refuse, send, stored
 from tests.support.dead_letters import die, open_dead_letters
 from tests.support.emulators import Names
@@ -62,6 +63,51 @@ def test_all_dead_letters_arrive_after_a_redrive(names_with_one_try: Names, stor
     assert stored(store) == ["0", "1", "2"]
     assert consumer.failures.dead_letters() == []
     assert consumer.dead() == 0
+
+
+def publish_in_groups(names: Names, *texts: str) -> None:
+    """Publish these; the first letter of each is its group."""
+    for text in texts:
+        message = new_message("/tests", "test", {"text": text}, subject=text[0])
+        assert Topic(sns_client(), names.topic).publish([message]) == []
+
+
+def test_a_redrive_of_a_fifo_queue_keeps_groups_and_their_order(
+    create: Callable[..., Names], emulator: str, store: Store
+) -> None:
+    """Also within the five minutes in which the queue would drop what it takes for a duplicate."""
+    names = create(emulator, ".fifo", MAX_RECEIVE_COUNT="1")
+    texts = [f"{group}{number}" for number in range(11, 24) for group in "ab"]
+    publish_in_groups(names, *texts)
+    consumer = bury(names, store, *texts)
+
+    redrive = redriven(consumer.dead_letters)
+
+    assert (redrive.status, redrive.moved, redrive.total) == ("completed", 26, 26)
+    done = TestConsumer(names, store).take(26).done
+    for group in "ab":
+        of_group = [one.message.preview for one in done if one.message.publication.group_id == group]
+        assert of_group == [text for text in texts if text[0] == group]
+    assert consumer.failures.dead_letters() == []
+    assert consumer.dead() == 0
+
+
+def test_what_a_fifo_queue_does_not_show_is_neither_redriven_nor_lost(
+    create: Callable[..., Names], emulator: str, store: Store
+) -> None:
+    names = create(emulator, ".fifo", MAX_RECEIVE_COUNT="1")
+    texts = [f"a{number}" for number in range(11, 23)]
+    publish_in_groups(names, *texts)
+    consumer = bury(names, store, *texts)
+    letters = {letter.preview: letter.message_id for letter in consumer.failures.dead_letters()}
+
+    redrive = redriven(consumer.dead_letters, [letters["a11"], letters["a22"]])
+
+    assert (redrive.moved, redrive.not_found) == (1, 1)
+    assert "only the first ten of a message group" in (redrive.reason or "")
+    assert len(consumer.failures.dead_letters()) == 11
+    assert consumer.failures.lost(10) == []
+    assert consumer.dead() == 11
 
 
 def test_chosen_dead_letters_go_back_and_the_others_stay(names_with_one_try: Names, store: Store) -> None:

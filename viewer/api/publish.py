@@ -25,6 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pipeline.aws import OWN_ATTRIBUTES, Topic
+from pipeline.fifo import is_fifo
 from pipeline.json_text import to_json
 from pipeline.message import (
     ORIGINAL_ID,
@@ -246,7 +247,7 @@ class ExactBody(Body):
             raise ValueError("topic and queue cannot be given both: a message goes to one of them")
         if self.subject:
             raise ValueError("subject is for topics: a message in a queue has none")
-        if self.queue.endswith(".fifo"):
+        if is_fifo(self.queue):
             if self.delay_seconds:
                 raise ValueError("delay_seconds is for standard queues: a FIFO queue has one delay for all")
         elif self.group_id is not None or self.deduplication_id is not None:

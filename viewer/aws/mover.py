@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field
 
 from pipeline.aws import MAX_BATCH, fifo_parameters, queue_url
+from pipeline.fifo import is_fifo
 from pipeline.message import ORIGINAL_ID, attribute_text, can_carry_original_id, has_own_identity
 from pipeline.retry import AWS_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
@@ -186,6 +187,8 @@ class Mover:
         missing = 0 if self._chosen is None else len(self._chosen) - self.progress.moved
         if count_messages(self._sqs, self._source, *UNSEEN) > found.hidden:
             reason = ", but other messages in it are in flight or delayed and cannot be seen: try again later"
+        elif is_fifo(self._source) and count_messages(self._sqs, self._source, COUNTS[0]):
+            reason = ", but SQS shows only the first ten of a message group: redrive those before them first"
         elif count_messages(self._sqs, self._target, "ApproximateNumberOfMessages"):
             # SQS moves a dead letter when a consumer asks for messages.
             reason = ", but SQS may not have moved all dead letters there yet"
@@ -201,9 +204,10 @@ class Mover:
         """Send, then delete: in this order none is lost if it is interrupted."""
         began = datetime.now(UTC)
         more: dict[str, Any] = {}
-        if self._target_name.endswith(".fifo"):
-            # With the deduplication id that it had, SQS might drop it, and it is deleted next.
-            more = {**fifo_parameters(raw.get("Attributes", {}).get("MessageGroupId"), None)}
+        if is_fifo(self._target_name):
+            # With the deduplication id that it had, SQS might drop it, and it is deleted next. With this one,
+            # SQS drops what it was sent before by a redrive that was interrupted before deleting.
+            more = {**fifo_parameters(raw.get("Attributes", {}).get("MessageGroupId"), raw["MessageId"])}
         self._sqs.send_message(
             QueueUrl=self._target,
             MessageBody=raw["Body"],

@@ -1,7 +1,9 @@
 """Redriving: sending dead letters back to their queue.
 
 AWS and LocalStack move messages themselves ("StartMessageMoveTask", AWS), but only all of them, and only
-those that a queue gave up. Selected ones, and all if the endpoint cannot move them, are moved one by one.
+those that a queue gave up. Selected ones, and all if the endpoint cannot move them, are moved one by one. So
+are those of FIFO queues: LocalStack 4.14.0 takes what it moves within five minutes for a duplicate of the
+message that died, and drops it.
 
 A redrive runs in the background, one at a time for each dead-letter queue, and can be watched and cancelled.
 The progress of AWS is known to every viewer; that of this process only here, and it ends with the process.
@@ -21,6 +23,7 @@ from botocore.exceptions import ClientError
 
 from pipeline.aws import queue_url
 from pipeline.endpoint import Arn, parse_arn
+from pipeline.fifo import is_fifo
 from pipeline.retry import AWS_ERRORS, DATABASE_ERRORS, explain
 from pipeline.store.dead_letters import FailureReader
 from viewer.aws.fetching import FetchError
@@ -129,7 +132,8 @@ class DeadLetterQueue:
                     self._reconciler.reconcile()
             if to == way.name:
                 raise RedriveRefused(f"{to} is the dead-letter queue itself")
-            if message_ids is None and way.native and (task := self._start_task(way, per_second, to)):
+            can_be_native = message_ids is None and way.native and not is_fifo(way.name)
+            if can_be_native and (task := self._start_task(way, per_second, to)):
                 self._mover = None
                 return task
             target = to or _only(way)

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from pipeline.aws import NO_ATTRIBUTES, Topic, TopicNotFound, fifo_parameters, queue_url
 from pipeline.endpoint import is_missing
+from pipeline.fifo import is_fifo
 from pipeline.problems import Problem
 from pipeline.retry import AWS_ERRORS, explain
 
@@ -56,7 +57,7 @@ class TargetQueue:
         """
         del subject
         more: dict[str, Any] = {}
-        if self.name.endswith(".fifo"):
+        if is_fifo(self.name):
             more = {**fifo_parameters(group_id, deduplication_id)}
         elif self._delay_seconds:  # 0 would override that of the queue ("SendMessage", AWS)
             more = {"DelaySeconds": self._delay_seconds}
