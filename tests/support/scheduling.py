@@ -9,8 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 # Their tests share what takes long to make. Those of the containers come first, because together they take
 # longest. (Not by the mark xdist_group: xdist 3.8 writes it to where pytest 9.2 no longer reads it.)
 TOGETHER = ("tests/system/test_containers.py",)
-# The longest first, so that no worker is left alone with one. Those of the page last: they wait for those of
-# the containers (see interfaces).
+# The longest first, so that no worker is left alone with one.
 ORDER = ("system", "integration", "unit", "browser")
 
 
@@ -24,8 +23,13 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 @pytest.hookimpl
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort them by folder."""
-    items.sort(key=lambda item: ORDER.index(item.path.parent.name))
+    """Sort them by folder; those in a browser last, because they wait for the containers (see interfaces)."""
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        in_browser = "chromium" in getattr(item, "fixturenames", ())
+        return in_browser, ORDER.index(item.path.parent.name)
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl
