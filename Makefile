@@ -59,7 +59,7 @@ test-containers: $(VENV)/dev.txt ## build the images and test the system in Dock
 	DOCKER="$(DOCKER)" COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest -m containers $(PYTEST)
 
 chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## run the chaos tests at full size (10,000 messages each)
-	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/system/test_chaos.py $(PYTEST)
+	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/system/test_chaos.py tests/system/test_chaos_fifo.py $(PYTEST)
 
 attack: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## attack a running system (EMULATOR=localstack for LocalStack, REPORT=1 writes docs/attack.md)
 	$(BIN)/python -m tests.attack $(if $(REPORT),--report) $(ATTACKS)

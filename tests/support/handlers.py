@@ -2,12 +2,16 @@
 
 import logging
 import os
+import random
 import time
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from consumer.handler import one_by_one
+from consumer.handler import Failures, one_by_one
 from pipeline.message import Delivery
+
+STUMBLES = 0.03
 
 log = logging.getLogger(__name__)
 
@@ -31,3 +35,17 @@ def refuse_some_with_a_quotation(delivery: Delivery) -> None:
     """Fail on a third of all messages, with an error that quotes body and attributes."""
     if zlib.crc32(delivery.message.body.encode("utf-8", "replace")) % 3 == 0:
         raise ValueError(f"cannot handle {delivery.message.body} with {dict(delivery.attributes)}")
+
+
+def stumble(deliveries: Sequence[Delivery]) -> Failures:
+    """Fail on some of all messages, at random."""
+    places = (place for place, _ in enumerate(deliveries) if random.random() < STUMBLES)
+    return {place: ValueError("stumbled") for place in places}
+
+
+def record(deliveries: Sequence[Delivery]) -> None:
+    """Append the group and the number of each message to the file that RECORD names."""
+    with Path(os.environ["RECORD"]).open("a", buffering=1) as file:
+        for delivery in deliveries:
+            message = delivery.message
+            file.write(f"{message.publication.group_id} {message.sequence}\n")

@@ -5,19 +5,16 @@
 
 import contextlib
 import json
-import os
 import random
 import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
@@ -28,6 +25,7 @@ from local.postgres import Postgres
 from local.process import Process, stop_all
 from pipeline.aws import Topic, sns_client, sqs_client
 from pipeline.message import Message, new_message
+from tests.support.chaos import MESSAGES, PATIENCE_SECONDS, announced, publish_all, stored_ids
 from tests.support.consuming import TestConsumer
 from tests.support.emulators import Names
 from tests.support.faulty_proxy import FaultyProxy
@@ -37,27 +35,11 @@ from tests.support.services import Service
 from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
-MESSAGES = int(os.environ.get("CHAOS_MESSAGES", "400"))
 OUTAGE_SECONDS = 20 if MESSAGES >= 10_000 else 4
-PATIENCE_SECONDS = 60 + MESSAGES / 20
 
 
 def messages(count: int, text: str = "good") -> list[Message]:
     return [new_message("/chaos", "chaos", {"text": f"{text} {number}"}) for number in range(count)]
-
-
-def publish_all(topic: Topic, wanted: list[Message]) -> None:
-    batches = [wanted[start : start + 10] for start in range(0, len(wanted), 10)]
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(topic.publish, batches)) == [[]] * len(batches)
-
-
-def stored_ids(store: Store) -> list[str]:
-    """Return the ids of what is stored; the first call after an outage may meet it, a second one does not."""
-    with contextlib.suppress(psycopg.OperationalError), store.connection() as connection:
-        return [row[0] for row in connection.execute("SELECT id FROM messages ORDER BY seq")]
-    with store.connection() as connection:
-        return [row[0] for row in connection.execute("SELECT id FROM messages ORDER BY seq")]
 
 
 def assert_stored_once(store: Store, published: list[str]) -> None:
@@ -158,11 +140,6 @@ def test_when_aws_fails_a_fifth_of_all_calls_every_announced_message_is_stored(
     assert set(proxy.faults) >= {"answer_500", "throttle", "cut_before", "cut_after"}
     assert consumer.process.exit_status is None
     assert consumer.get("/health").status_code == 200
-
-
-def announced(producer: Service) -> set[str]:
-    lines = (json.loads(line) for line in producer.log().splitlines() if line.endswith("}"))
-    return {line["message_id"] for line in lines if line["message"] == "published"}
 
 
 class MortalPostgres:
