@@ -8,9 +8,11 @@ import { number } from "../../core/format.js";
 import { localizeRow, makeGap, makeRow, showGap } from "./rows.js";
 import { clearSelection, isSelecting, startSelection } from "./selection.js";
 
-const MAX_ROWS = 200; // in the page; the store has all
+// In the page; the store has all, and older ones come as the reader scrolls. Each frame moves, and paints, all.
+const MAX_ROWS = 100;
+const MAX_WAITING = 200; // to be drawn
 const MAX_ANIMATED = 5; // at once; more would only flicker
-const MAX_IN_FRAME = 60; // each frame moves, and paints, all others too
+const MAX_IN_FRAME = 30;
 const HIDDEN_DRAW_MS = 250;
 const AT_TOP_PIXELS = 8;
 // Classes of the table, and of which messages it gets them.
@@ -74,7 +76,7 @@ export function isHeld() {
 
 export function receive(item) {
   waiting.push(item);
-  if (waiting.length > MAX_ROWS) foldOldest();
+  if (waiting.length > MAX_WAITING) foldOldest();
   schedule();
 }
 
@@ -88,9 +90,9 @@ function schedule() {
 
 const countIn = (items) => items.reduce((sum, item) => sum + messageCount(item), 0);
 
-// More is waiting than the list would show: the older half becomes a gap.
+// More is waiting than a person would look at: the older half becomes a gap.
 function foldOldest() {
-  const folded = waiting.splice(0, MAX_ROWS / 2);
+  const folded = waiting.splice(0, MAX_WAITING / 2);
   const [from, to] = [firstNumber(folded[0]), lastNumber(folded.at(-1))];
   waiting.unshift({ from, to, count: countIn(folded) });
 }
