@@ -173,21 +173,36 @@ class Poller:
     # ---- handle
 
     def _handle(self, deliveries: Sequence[Delivery]) -> BatchOutcome:
-        """Pass the batch to the handlers in portions of a size that all accept; when stopping, only one."""
+        """Pass the batch to the handlers in portions of a size that all accept.
+
+        When stopping, only one, and what would die of being handed back: SQS counts its receipt as a try.
+        """
         self._begin("handling")
         began = time.monotonic()
         size = min(getattr(handler, "batch_size", MAX_BATCH) for handler in self._context.handlers)
         order = self._context.order
         portion, left = order.next_portion(deliveries, size)
         outcome = self._handle_unless_stopped(portion)
-        while left and not self._context.stop.is_set():
+        while left:
+            if self._context.stop.is_set():
+                has_tries, left = self._split_by_tries(left)
+                outcome += BatchOutcome(untouched=has_tries)
             behind, left = order.hold_back(left, outcome.failed, outcome.untouched)
             portion, left = order.next_portion(left, size)
             outcome += BatchOutcome(untouched=behind)
             if portion:
                 outcome += self._handle_unless_stopped(portion)
         self._metrics.handling.observe(time.monotonic() - began)
-        return outcome + BatchOutcome(untouched=left)
+        return outcome
+
+    def _split_by_tries(self, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+        """Return those that SQS will deliver again, and the rest."""
+        limit = self._unless_stopped(self._max_tries, otherwise=None)
+        last = [delivery for delivery in deliveries if _is_last_try(delivery, limit)]
+        return [delivery for delivery in deliveries if delivery not in last], last
+
+    def _max_tries(self) -> int | None:
+        return self._retry(self._context.queue.max_receive_count, self._context.aws, AWS_ERRORS)
 
     def _handle_unless_stopped(self, portion: Sequence[Delivery]) -> BatchOutcome:
         outcome = self._unless_stopped(
@@ -249,13 +264,12 @@ class Poller:
         return self._call(handler, [delivery])
 
     def _failed_try(self, delivery: Delivery, error: Exception) -> FailedTry:
-        limit = self._retry(self._context.queue.max_receive_count, self._context.aws, AWS_ERRORS)
         failed = FailedTry(
             delivery,
             error_type=type(error).__name__,
             error=self._context.mask.error(explain(error)),
             traceback=_format_traceback(error, self._context.mask),
-            last=limit is not None and delivery.receive_count >= limit,
+            last=_is_last_try(delivery, self._max_tries()),
         )
         metrics.FAILED.labels(delivery.queue, failed.error_type).inc()
         self._metrics.dead_lettered.inc(failed.last)
@@ -342,6 +356,10 @@ class Poller:
 
     def _beat(self) -> None:
         self._context.health.beat(self.name)
+
+
+def _is_last_try(delivery: Delivery, limit: int | None) -> bool:
+    return limit is not None and delivery.receive_count >= limit
 
 
 def _may_be_redriven(delivery: Delivery) -> bool:

@@ -163,6 +163,23 @@ def test_a_stopping_consumer_hands_a_group_back_in_order(fifo: Names, store: Sto
     assert recorder.of_group("a") == ["a1", "a2", "a3", "a4"]
 
 
+def test_a_stopping_consumer_handles_what_would_die_of_being_handed_back(
+    create: Callable[..., Names], emulator: str, store: Store
+) -> None:
+    names = create(emulator, ".fifo", MAX_RECEIVE_COUNT="1")
+    publish(names, "a1", "a2", "a3", "b1")
+    wait_for(lambda: TestConsumer(names, store).left_in_queue() == 4)
+    recorder = Recorder("a2")
+    stopping = consumer_of(names, store, recorder, lambda _: stopping.stop.set())
+
+    outcome = stopping.take(4)
+
+    assert previews(outcome.done) == ["a1", "a3", "b1"]
+    assert previews([failed.delivery for failed in outcome.failed]) == ["a2"]
+    assert recorder.of_group("a") == ["a1", "a2", "a3"]
+    wait_for(lambda: TestConsumer(names, store).poller.poll_once() and TestConsumer(names, store).dead() == 1)
+
+
 def test_a_group_waits_for_its_back_off_and_others_are_handled_meanwhile(
     create: Callable[..., Names], store: Store
 ) -> None:
