@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from consumer.faults import FaultInjector, parse_faults
@@ -13,7 +14,7 @@ from consumer.maintenance import maintain_until_stopped
 from consumer.order import AnyOrder, GroupOrder
 from consumer.poller import Poller, PollerContext
 from consumer.settings import ConsumerSettings
-from consumer.sources import open_tap, own_source, tap_source
+from consumer.sources import Source, open_tap, own_source, tap_source
 from consumer.visibility import VisibilityKeeper
 from pipeline.health import Health, serve_health
 from pipeline.logs import set_up_logging
@@ -56,9 +57,10 @@ def main() -> None:
     faults = FaultInjector(parse_faults(settings.faults), stop) if is_faulty else None
     readers = Readers(database)
     tap = open_tap(settings, readers)
+    tapped = tap_source(settings, tap, writer) if tap else None
     sources = [] if settings.watch_only else [own_source(settings, writer, faults)]
-    sources += [tap_source(settings, tap, writer)] if tap else []
-    checks = {source.check: source.probed.check for source in sources}
+    sources += [tapped] if tapped else []
+    checks = {source.name: source.check for source in sources}
     health = Health(settings.stall_seconds, {**checks, "database": lambda: check_schema(database)})
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
@@ -77,7 +79,8 @@ def main() -> None:
             retry_seconds=settings.retry_seconds,
             order=GroupOrder() if source.queue.is_fifo else AnyOrder(),
             mask=mask,
-            aws=Dependency(source.service),
+            aws=source.receiving,
+            acknowledging=source.acknowledging,
             database=database_away,
         )
         for source in sources
@@ -101,8 +104,8 @@ def main() -> None:
         )
     except Stopped:
         return
-    if tap:
-        tell = functools.partial(_tell, health, Taps(database))
+    if tap and tapped:
+        tell = functools.partial(_tell, health, Taps(database), tapped)
         _start("tap", tap.keep_until_stopped, stop, lambda: health.beat("tap"), tell)
     pollers = [
         Poller(f"{source.poller}-{number}", context)
@@ -128,11 +131,14 @@ def main() -> None:
     log.info("stopped")
 
 
-def _tell(health: Health, taps: Taps, watched: WatchedTopics) -> None:
+def _tell(health: Health, taps: Taps, source: Source, watched: WatchedTopics) -> None:
     """Tell what is watched: an operator by readiness, readers by the store."""
-    health.warn(watched.problems)
+    problems, away = watched.problems, source.why_not_read
+    if away and not any(away in line for line in problems):
+        problems = [*problems, f"the queue {watched.queue} is not read: {away}"]
+    health.warn(problems)
     with contextlib.suppress(*DATABASE_ERRORS):  # the pollers say that it is away
-        taps.tell(watched)
+        taps.tell(replace(watched, problems=problems))
 
 
 def _start(name: str, target: Callable[..., None], *args: Any) -> threading.Thread:

@@ -58,6 +58,8 @@ class PollerContext:
     order: AnyOrder
     mask: Mask = NO_MASK  # of what errors may quote
     aws: Dependency = field(default_factory=lambda: Dependency("SQS"))
+    # Apart from `aws`: who may receive need not be allowed to delete.
+    acknowledging: Dependency = field(default_factory=lambda: Dependency("SQS, to acknowledge messages"))
     database: Dependency = field(default_factory=lambda: Dependency("database"))
 
 
@@ -332,7 +334,7 @@ class Poller:
             if left:
                 raise NotAcknowledged(f"{len(left)} messages of a batch")
 
-        self._retry(attempt, self._context.aws, (*AWS_ERRORS, NotAcknowledged))
+        self._retry(attempt, self._context.acknowledging, (*AWS_ERRORS, NotAcknowledged))
 
     # ---- waiting, stopping, signs of life
 

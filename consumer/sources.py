@@ -2,8 +2,10 @@
 
 import contextlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError
 
 from consumer.faults import FaultInjector
 from consumer.handler import Handler, StoreHandler, load_handlers
@@ -12,7 +14,7 @@ from consumer.settings import ANSWER_SECONDS, ConsumerSettings
 from consumer.tap import Tap
 from consumer.tap_queue import OwnQueue, TapQueue
 from pipeline.aws import sns_client, sqs_client
-from pipeline.retry import DATABASE_ERRORS
+from pipeline.retry import DATABASE_ERRORS, Dependency
 from pipeline.store.readers import Readers
 from pipeline.store.writer import Writer
 
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 PROBE_TIMEOUT_SECONDS = 2
 
 
+class NotRead(BotoCoreError):
+    """SQS answers, but refuses to receive or to delete messages."""
+
+    fmt = "{reason}"
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """A queue, its name in health, logs and the names of its pollers, and what is done with its messages.
@@ -29,12 +37,30 @@ class Source:
     `probed` is the same queue for probes, which wait only a short time for SQS.
     """
 
-    check: str
+    name: str
     service: str
     poller: str
     queue: Queue
     probed: Queue
     handlers: Sequence[Handler]
+    receiving: Dependency = field(init=False)
+    acknowledging: Dependency = field(init=False)  # who may receive need not be allowed to delete
+
+    def __post_init__(self) -> None:
+        """Name the dependencies after the service."""
+        object.__setattr__(self, "receiving", Dependency(self.service))
+        object.__setattr__(self, "acknowledging", Dependency(f"{self.service}, to acknowledge messages"))
+
+    @property
+    def why_not_read(self) -> str | None:
+        """Why messages are not received or not deleted; None while they are, as far as is known."""
+        return self.receiving.recent_reason or self.acknowledging.recent_reason
+
+    def check(self) -> None:
+        """Return if the queue can be read, and is; otherwise raise what boto3 raises, or NotRead."""
+        self.probed.check()
+        if reason := self.why_not_read:
+            raise NotRead(reason=reason)
 
 
 def own_source(settings: ConsumerSettings, writer: Writer, faults: FaultInjector | None) -> Source:

@@ -30,6 +30,7 @@ DATABASE_ERRORS = (
 
 FIRST_WAIT_SECONDS = 0.25
 MAX_WAIT_SECONDS = 5.0  # a dependency that is back is noticed within this time
+RECENT_SECONDS = 2 * MAX_WAIT_SECONDS
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
@@ -43,17 +44,23 @@ class Dependency:
         self._name = name
         self._lock = threading.Lock()
         self._reason: str | None = None
-        self._away_since = 0.0
+        self._away_since = self._failed_at = 0.0
 
     @property
     def reason(self) -> str | None:
         """Why it is away; None while it works, as far as is known."""
         return self._reason
 
+    @property
+    def recent_reason(self) -> str | None:
+        """Why it is away; None if no call has failed for some seconds: one may take long to succeed."""
+        return self._reason if time.monotonic() < self._failed_at + RECENT_SECONDS else None
+
     def failed(self, error: BaseException | None) -> None:
         """Log why it is away, unless the reason is known."""
         reason = explain(error)
         with self._lock:
+            self._failed_at = time.monotonic()
             if self._reason is None:
                 self._away_since = time.monotonic()
             if reason != self._reason:

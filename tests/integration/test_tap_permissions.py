@@ -8,7 +8,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,8 +21,9 @@ from local.emulators import ROOT
 from local.settings import own_tap_name
 from pipeline.aws import sns_client, sqs_client
 from pipeline.watching import parse_patterns
-from tests.support.endpoints import create_queue, create_topic, subscribe
+from tests.support.endpoints import create_queue, create_topic, refuse, subscribe
 from tests.support.recording import Recorder
+from tests.support.refusing_proxy import DENIED, REASONS, THROTTLED, RefusingProxy
 from tests.support.tapping import TAP, Clock, keep_later, open_tap, publish_to, tapped
 from viewer.aws.topology_keeper import TopologyKeeper
 
@@ -36,28 +36,18 @@ def in_an_account(open_account: Callable[[str], dict[str, str]]) -> None:
     open_account("ministack")
 
 
-class Refused:
-    """Refuses one operation of these clients, of some topics or of all, until it is allowed."""
-
-    def __init__(self, operation: str, code: str, *clients: Any, topic: str = "") -> None:
-        self.is_on = True
-        self.count = 0
-        self._operation, self._code, self._topic = operation, code, topic
-        for client in clients:
-            client.meta.events.register("before-call", self)
-
-    def __call__(self, model: Any, params: dict[str, Any], **_: object) -> Any:
-        body = params["body"]
-        text = body.decode() if isinstance(body, bytes) else str(body)
-        if not self.is_on or model.name != self._operation or self._topic not in text:
-            return None
-        self.count += 1
-        error = {"Code": self._code, "Message": "the endpoint says why"}
-        return SimpleNamespace(status_code=403), {"Error": error, "ResponseMetadata": {}}
+@pytest.fixture
+def proxy(in_an_account: None, ministack_port: int) -> Iterator[RefusingProxy]:
+    """What taps that are opened by `open_tap_behind` ask."""
+    del in_an_account
+    proxy = RefusingProxy(ministack_port)
+    yield proxy
+    proxy.close()
 
 
-def refuse(tap: Tap, operation: str, code: str = "AccessDenied", topic: str = "") -> Refused:
-    return Refused(operation, code, tap._sns, tap.queue._sqs, topic=topic)
+def open_tap_behind(proxy: RefusingProxy, watch: str = "*", clock: Clock | None = None) -> Tap:
+    with proxy.before_clients():
+        return open_tap(watch, clock=clock)
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -79,22 +69,22 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     ],
 )
 def test_a_permission_that_is_missing_is_one_line_until_it_is_granted(
-    operation: str, is_tapped: bool, caplog: pytest.LogCaptureFixture
+    operation: str, is_tapped: bool, proxy: RefusingProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     orders = create_topic("orders")
     subscribe(orders, create_queue("own"), FilterPolicy={"kind": ["refund"]})
     clock = Clock()
-    tap = open_tap(clock=clock)
-    refused = refuse(tap, operation)
+    tap = open_tap_behind(proxy, clock=clock)
+    proxy.refuse(operation)
 
     for _ in range(3):
         keep_later(tap, clock)
 
     [line] = lines(caplog)
-    assert f"({'AccessDenied'}) when calling the {operation} operation: the endpoint says why" in line
+    assert f"when calling the {operation} operation: {REASONS[DENIED]}" in line
     assert tap.status.problems == [line]
     assert (tapped() == ["orders"]) is is_tapped
-    refused.is_on = False
+    proxy.allow()
     caplog.set_level(logging.INFO)
     clock.now += 2 * FIRST_REFUSED_SECONDS
     keep_later(tap, clock)
@@ -104,13 +94,14 @@ def test_a_permission_that_is_missing_is_one_line_until_it_is_granted(
 
 
 def test_a_topic_that_is_refused_costs_the_others_nothing_and_is_tried_less_and_less(
+    proxy: RefusingProxy,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for name in ("orders", "payments", "secret-a", "secret-b"):
         create_topic(name)
     clock = Clock()
-    tap = open_tap(clock=clock)
-    refused = refuse(tap, "Subscribe", "AuthorizationError", topic="secret")
+    tap = open_tap_behind(proxy, clock=clock)
+    refused = proxy.refuse("Subscribe", containing=":secret")
 
     for _ in range(100):  # ten minutes
         clock.now += 6
@@ -123,30 +114,33 @@ def test_a_topic_that_is_refused_costs_the_others_nothing_and_is_tried_less_and_
 
 
 def test_throttling_is_one_line_and_is_over_as_soon_as_the_endpoint_allows(
+    proxy: RefusingProxy,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for name in ("orders", "payments", "refunds"):
         create_topic(name)
-    tap = open_tap()
-    refused = refuse(tap, "Subscribe", "Throttling", topic="re")
+    tap = open_tap_behind(proxy)
+    proxy.refuse("Subscribe", THROTTLED, containing=":refunds")
 
     assert tap.keep() == RETRY_SECONDS
     assert tapped() == ["orders", "payments"]
     assert len(lines(caplog)) == 1
-    refused.is_on = False
+    proxy.allow()
     assert tap.keep() > RETRY_SECONDS
 
     assert tapped() == ["orders", "payments", "refunds"]
     assert tap.status.problems == []
 
 
-def test_a_subscription_that_cannot_be_ended_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_subscription_that_cannot_be_ended_is_one_line(
+    proxy: RefusingProxy, caplog: pytest.LogCaptureFixture
+) -> None:
     create_topic("orders")
     open_tap().keep()
     clock = Clock()
-    tap = open_tap("payments*,!orders", clock=clock)
+    tap = open_tap_behind(proxy, "payments*,!orders", clock)
     create_topic("payments")
-    refuse(tap, "Unsubscribe")
+    proxy.refuse("Unsubscribe")
 
     for _ in range(3):
         keep_later(tap, clock)
@@ -157,18 +151,9 @@ def test_a_subscription_that_cannot_be_ended_is_one_line(caplog: pytest.LogCaptu
 
 
 def test_a_filter_policy_that_is_no_json_counts_as_one() -> None:
-    orders = create_topic("orders")
-    subscribe(orders, create_queue("own"))
-    tap = open_tap()
-    attributes = {"FilterPolicy": "{not json", "RawMessageDelivery": "true"}
-    parsed = {"Attributes": attributes, "ResponseMetadata": {}}
-    events: Any = tap._sns.meta.events
-    events.register(
-        "before-call.sns.GetSubscriptionAttributes",
-        lambda **_: (SimpleNamespace(status_code=200), parsed),
-    )
+    subscribe(create_topic("orders"), create_queue("own"), FilterPolicy="{not json")
 
-    tap.keep()
+    open_tap().keep()
 
     assert tapped() == ["orders"]
 
@@ -214,10 +199,10 @@ def test_the_least_policy_allows_the_calls_that_are_made_and_no_others(recorder:
     queue.delete([delivery])
     narrow = Tap(sns, own, parse_patterns("!internal-*"), lambda: {"own"}, clock)
     narrow.keep()
-    refused = Refused("Unsubscribe", "InternalError", sns)  # as LocalStack does of what is gone
+    allow = refuse(sns, "Unsubscribe", "InternalError")  # as LocalStack does of what is gone
     with pytest.raises(ClientError):
         remove_tap(sns, sqs, TAP)
-    refused.is_on = False
+    allow()
     narrow.keep()
     remove_tap(sns, sqs, TAP)
 

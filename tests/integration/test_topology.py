@@ -1,8 +1,9 @@
 """The topology: what exists is seen, what is refused costs only its part, and few calls are made."""
 
+import logging
 import string
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,10 +18,10 @@ from tests.support.endpoints import (
     create_queue,
     create_topic,
     redrive,
-    refuse,
     subscribe,
 )
 from tests.support.ports import closed_port
+from tests.support.refusing_proxy import DENIED, REASONS, THROTTLED, RefusingProxy
 from viewer.aws.filter_policy import FilterPolicy, PolicyError, parse_policy
 from viewer.aws.topology import Topic, Topology
 from viewer.aws.topology_keeper import AT_ONCE, MAX_SLOWDOWN, TopologyKeeper
@@ -39,6 +40,20 @@ class Clock:
 def quick_account(open_account: Callable[[str], dict[str, str]]) -> None:
     """An account of its own on the quick emulator."""
     open_account("ministack")
+
+
+@pytest.fixture
+def proxy(quick_account: None, ministack_port: int) -> Iterator[RefusingProxy]:
+    """What keepers that are opened by `open_keeper_behind` ask, in an account of its own."""
+    del quick_account
+    proxy = RefusingProxy(ministack_port)
+    yield proxy
+    proxy.close()
+
+
+def open_keeper_behind(proxy: RefusingProxy, clock: Clock | None = None) -> TopologyKeeper:
+    with proxy.before_clients():
+        return open_keeper(clock)
 
 
 def open_keeper(clock: Clock | None = None) -> TopologyKeeper:
@@ -339,7 +354,6 @@ def small() -> None:
     subscribe(create_topic("orders"), create_queue("billing", create_queue("dead")))
 
 
-@pytest.mark.usefixtures("quick_account")
 @pytest.mark.parametrize(
     ("service", "operation"),
     [
@@ -350,18 +364,24 @@ def small() -> None:
         ("sqs", "GetQueueAttributes"),
     ],
 )
-def test_an_action_that_is_not_allowed_is_named_and_costs_only_its_part(service: str, operation: str) -> None:
+def test_an_action_that_is_not_allowed_is_named_until_it_is_and_costs_only_its_part(
+    service: str, operation: str, proxy: RefusingProxy, caplog: pytest.LogCaptureFixture
+) -> None:
     small()
-    clients = {"sns": sns_client(), "sqs": sqs_client(5)}
-    refuse(clients[service], operation)
-    keeper = TopologyKeeper(**clients, stop=threading.Event(), clock=Clock())  # type: ignore[arg-type]
+    proxy.refuse(operation)
+    keeper = open_keeper_behind(proxy, clock := Clock())
 
-    keeper.turn()
+    for _ in range(4):
+        keeper.turn()
+        [gap] = keeper.current.gaps
+        assert gap.action == f"{service}:{operation}"
+        assert gap.reason.startswith("not allowed: ")
+        assert f"when calling the {operation} operation: {REASONS[DENIED]}" in gap.reason
+        clock.now += 5
 
-    [gap] = keeper.current.gaps
-    assert gap.action == f"{service}:{operation}"
-    assert gap.reason.startswith("not allowed: ")
-    assert "AccessDenied" in gap.reason
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "the topology has a gap"
+    ]
     queues = {queue.arn.name: queue.state for queue in keeper.current.queues.values()}
     described = "unread" if operation == "GetQueueAttributes" else "known"
     assert queues["billing"] == described
@@ -370,21 +390,40 @@ def test_an_action_that_is_not_allowed_is_named_and_costs_only_its_part(service:
     assert topic.listed.name == "orders"
     if operation == "ListSubscriptions":
         assert topic.subscriptions == []
-        return
-    assert bool(topic.subscriptions[0].read) == (operation != "GetSubscriptionAttributes")
+    else:
+        assert bool(topic.subscriptions[0].read) == (operation != "GetSubscriptionAttributes")
+    proxy.allow()
+    clock.now += 20
+    keeper.turn()
+    assert keeper.current.gaps == []
 
 
-@pytest.mark.usefixtures("quick_account")
-def test_what_was_known_stays_while_an_action_is_refused() -> None:
+def test_queues_that_may_not_be_read_are_named_and_the_others_are_read_at_once(proxy: RefusingProxy) -> None:
+    for number in range(20):
+        create_queue(f"secret-{number:02}")
+        create_queue(f"team-{number:02}")
+    proxy.refuse("GetQueueAttributes", containing="secret-")
+    keeper = open_keeper_behind(proxy, clock := Clock())
+
+    for _ in range(3):
+        keeper.turn()
+        clock.now += 5
+
+    queues = {queue.arn.name: queue.state for queue in keeper.current.queues.values()}
+    assert {state for name, state in queues.items() if name.startswith("team-")} == {"known"}
+    assert {state for name, state in queues.items() if name.startswith("secret-")} == {"unread"}
+    [gap] = keeper.current.gaps
+    assert gap.reason.endswith("(secret-00, secret-01, secret-02, secret-03, secret-04 and 15 more)")
+
+
+def test_what_was_known_stays_while_an_action_is_refused(proxy: RefusingProxy) -> None:
     small()
-    sns, sqs = sns_client(), sqs_client(5)
-    keeper = TopologyKeeper(sns, sqs, threading.Event(), clock := Clock())
+    keeper = open_keeper_behind(proxy, clock := Clock())
     keeper.turn()
     before = keeper.current
-    for operation in ("ListTopics", "ListSubscriptions", "GetSubscriptionAttributes"):
-        refuse(sns, operation)
-    for operation in ("ListQueues", "GetQueueAttributes"):
-        refuse(sqs, operation)
+    operations = ("ListTopics", "ListSubscriptions", "GetSubscriptionAttributes")
+    for operation in (*operations, "ListQueues", "GetQueueAttributes"):
+        proxy.refuse(operation)
     clock.now += 10
 
     keeper.turn()
@@ -422,24 +461,27 @@ def fail() -> None:
     raise EndpointConnectionError(endpoint_url="http://gone")
 
 
-@pytest.mark.usefixtures("quick_account")
-@pytest.mark.parametrize("operation", ["ListTopics", "GetSubscriptionAttributes"])
-def test_a_throttled_endpoint_is_asked_less_often_until_it_is_not(operation: str) -> None:
+@pytest.mark.parametrize("operation", ["ListTopics", "GetSubscriptionAttributes", "GetQueueAttributes"])
+def test_a_throttled_endpoint_is_asked_less_often_until_it_is_not(
+    operation: str, proxy: RefusingProxy
+) -> None:
     small()
-    sns = sns_client()
-    handler = refuse(sns, operation, "Throttling")
-    keeper = TopologyKeeper(sns, sqs_client(5), threading.Event(), Clock())
+    throttled = proxy.refuse(operation, THROTTLED)
+    keeper = open_keeper_behind(proxy)
     pauses = []
     for _ in range(5):
         keeper.turn()
         pauses.append(keeper.pause(0.1))
+        [gap] = keeper.current.gaps
+        assert "Rate exceeded" in gap.reason
     assert pauses == [10, 20, 40, 40, 40]
     assert pauses[-1] == 5 * MAX_SLOWDOWN
 
-    handler()
+    proxy.allow(throttled)
     keeper.turn()
 
     assert keeper.pause(0.1) == 5
+    assert keeper.current.gaps == []
     assert only_topic(keeper.current).subscriptions[0].read
 
 

@@ -5,9 +5,10 @@ action after the other, is named and costs only its part: what was known before 
 """
 
 import logging
+import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -56,8 +57,9 @@ MAX_MALFORMED_CHARACTERS = 2_000  # of a policy that cannot be evaluated
 MAX_NEW = 1_000
 # Requests for attributes. Each answer may have 256 KiB, and whoever looks at the page waits meanwhile.
 AT_ONCE = 4
-# In a row, before nothing more is asked in this turn.
-MAX_REFUSALS = 3
+# In a row, before nothing more is asked in this turn: if nothing was told before, and otherwise.
+MAX_REFUSALS, MAX_REFUSALS_OF_SOME = 3, 20
+MAX_NAMED = 5  # in a line
 MAX_SLOWDOWN = 8
 # An emulator tells the oldest message of a queue only with all others and their bodies.
 MAX_AGED = 100
@@ -118,6 +120,7 @@ class TopologyKeeper:
         self._pace = AWS_PACE if self.is_aws else EMULATOR_PACE
         self._slowdown, self._is_throttled = 1, False
         self._gaps: dict[str, str] = {}
+        self._refused: dict[str, dict[str, str]] = {}  # why, by action and ARN; until it is told
         self._topics: Sequence[ListedTopic] = ()
         self._listed: Sequence[ListedSubscription] = ()
         self._urls: dict[str, str] = {}  # of queues, by ARN
@@ -159,6 +162,7 @@ class TopologyKeeper:
         except Unreachable as error:
             self._gaps["endpoint"] = str(error)
             read_at = self.current.read_at
+        self._gaps |= {action: _gap(refused) for action, refused in self._refused.items() if refused}
         self._log_gaps(before)
         self._slowdown = min(2 * self._slowdown, MAX_SLOWDOWN) if self._is_throttled else 1
         self.current = self._picture(read_at)
@@ -189,7 +193,7 @@ class TopologyKeeper:
         try:
             return call()
         except ClientError as error:
-            self._note(action, error)
+            self._gaps[action] = self._why(error)
             return None
         except AWS_ERRORS as error:
             raise Unreachable(explain(error)) from None
@@ -238,29 +242,36 @@ class TopologyKeeper:
         self, action: str, arns: Sequence[str], read: Callable[[str], Item], turns: Turns[str]
     ) -> Iterator[tuple[str, Item]]:
         """Yield what is read of each that the endpoint tells. Raises Unreachable."""
-        refusals, lost = 0, ""
+        refused = self._refused[action] = {
+            arn: why for arn, why in self._refused.get(action, {}).items() if arn in turns
+        }
+        refusals, is_any_told, lost = 0, False, ""
 
         def ask(arn: str) -> tuple[str, Item] | None:
-            nonlocal refusals, lost
+            nonlocal refusals, is_any_told, lost
             try:
                 answer = arn, read(arn)
-                refusals = 0
             except ClientError as error:
                 refusals += 1
-                self._note(action, error)
+                refused[arn] = self._why(error)
                 if not _is_throttling(error):
                     turns.note(arn, changed=False)
                 return None
             except AWS_ERRORS as error:
                 lost = explain(error)
                 return None
+            refusals, is_any_told = 0, True
+            refused.pop(arn, None)
             return answer
 
-        for begin in range(0, len(arns), AT_ONCE):
-            yield from filter(None, in_parallel(ask, arns[begin : begin + AT_ONCE]))
+        # What is refused has names that are alike, and would keep the rest waiting.
+        asked = random.sample(arns, len(arns))
+        for begin in range(0, len(asked), AT_ONCE):
+            yield from filter(None, in_parallel(ask, asked[begin : begin + AT_ONCE]))
             if lost:
                 raise Unreachable(lost)
-            if refusals >= MAX_REFUSALS or self._stop.is_set():
+            most = MAX_REFUSALS_OF_SOME if is_any_told and not self._is_throttled else MAX_REFUSALS
+            if refusals >= most or self._stop.is_set():
                 return
 
     def _keep_subscription(self, arn: str, details: SubscriptionDetails | None) -> bool:
@@ -370,10 +381,11 @@ class TopologyKeeper:
         by_lists = pages * 60 / self._pace.lists_per_minute
         return max(self._pace.turn_seconds * self._slowdown, seconds * MIN_REST, by_lists)
 
-    def _note(self, action: str, error: ClientError) -> None:
-        why = explain(error)
-        self._gaps[action] = f"not allowed: {why}" if _has_code(error, DENIED) else why
+    def _why(self, error: ClientError) -> str:
+        """Return why something was refused, and remember throttling."""
         self._is_throttled = self._is_throttled or _is_throttling(error)
+        why = explain(error)
+        return f"not allowed: {why}" if _has_code(error, DENIED) else why
 
     def _log_gaps(self, before: dict[str, str]) -> None:
         for action, reason in self._gaps.items():
@@ -381,6 +393,14 @@ class TopologyKeeper:
                 log.warning("the topology has a gap", extra={"action": action, "reason": reason})
         for action in before.keys() - self._gaps.keys():
             log.info("the topology has a gap no more", extra={"action": action})
+
+
+def _gap(refused: Mapping[str, str]) -> str:
+    """Return the reason that was found last, and of what: topics and queues, whose names ARNs have alike."""
+    names = sorted({arn.split(":")[5] for arn in refused})
+    more = len(names) - MAX_NAMED
+    some = ", ".join(names[:MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    return f"{[*refused.values()][-1]} ({some})"
 
 
 def _is_throttling(error: ClientError) -> bool:

@@ -19,6 +19,10 @@ class Turns(Generic[Key]):
         self._due_at: dict[Key, float] = {}
         self._waits: dict[Key, float] = {}
 
+    def __contains__(self, key: Key) -> bool:
+        """Return whether this one is known."""
+        return key in self._due_at
+
     def keep(self, keys: Collection[Key]) -> None:
         """Forget all but these; those that were not known are new."""
         wanted = set(keys)
