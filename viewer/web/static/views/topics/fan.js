@@ -54,9 +54,12 @@ function line(subscription, known) {
   const target =
     protocol === "sqs" ? queueLine(endpoint, known) : html`${protocol} <bdi>${visible(endpoint)}</bdi>`;
   return html`<li data-state=${state}>
-    ${filterOf(subscription)} ${raw ? html`<small>raw</small>` : nothing} ${target}
-    ${state === "confirmed" ? nothing : html`<span class="problem">${state}</span>`}
-    ${undelivered ? html`<small>undeliverable → </small>${queueLine(undelivered, known)}` : nothing}
+    ${filterOf(subscription)}
+    <div class="way">
+      ${raw ? html`<small>raw</small>` : nothing} ${target}
+      ${state === "confirmed" ? nothing : html`<span class="problem">${state}</span>`}
+      ${undelivered ? html`<small>undeliverable → </small>${queueLine(undelivered, known)}` : nothing}
+    </div>
   </li>`;
 }
 
