@@ -11,7 +11,7 @@ import re
 import runpy
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -22,7 +22,6 @@ import boto3
 import pytest
 import requests
 import yaml
-from botocore.exceptions import ClientError
 
 from consumer.settings import ConsumerSettings
 from local.emulators import LOCALSTACK_PYTHON, RESOURCES, ROOT, aws_environment
@@ -49,6 +48,9 @@ SETTINGS = {
     "QUEUE_NAME": QUEUE,
     "VISIBILITY_TIMEOUT_SECONDS": "20",
 }
+FIFO = ".fifo"
+# The AWS CLI looks only every 30 seconds whether the stack is there.
+IMPATIENT = "import time; wait = time.sleep; time.sleep = lambda seconds: wait(min(seconds, 0.2))"
 # What localstack-init creates without, and why the stack has it.
 DIFFERENCES = {
     ("news", "KmsMasterKeyId"): "encrypted on AWS, where others share the disks",
@@ -71,23 +73,18 @@ Permissions = set[tuple[str, str]]  # actions and resources
 
 @dataclass(frozen=True)
 class Stack:
-    """The stack that `make aws` deploys. It is there half a minute before the AWS CLI notices."""
+    """The stack that `make aws` has deployed, and what it printed."""
 
     port: int
-    make: subprocess.Popen[str]
+    printed: str
 
     def client(self, service: Any) -> Any:
         return client(service, self.port, ACCOUNT)
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        def read() -> Any:
-            with suppress(ClientError):  # it does not exist yet
-                [stack] = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-                return stack["StackStatus"] == "CREATE_COMPLETE" and stack.get("Outputs")
-
-        outputs = wait_for(read, 60, "the stack")
-        return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+        [stack] = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     def role(self, service: str) -> Any:
         return self.client("iam").get_role(RoleName=self._role_name(service))["Role"]
@@ -124,23 +121,25 @@ def client(service: Any, port: int, account: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def stack(localstack_port: int) -> Iterator[Stack]:
+def stack(localstack_port: int, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    folder = tmp_path_factory.mktemp("aws")
+    (folder / "sitecustomize.py").write_text(IMPATIENT)
     parameters = " ".join(f"{name}={value}" for name, value in PARAMETERS.items())
-    process = subprocess.Popen(
+    done = subprocess.run(
         ["make", "--silent", "aws", f"STACK={STACK}", f"PARAMETERS={parameters}"],
         cwd=ROOT,
         env={
             **aws_environment(localstack_port),
             "AWS_ACCESS_KEY_ID": ACCOUNT,
             "PATH": f"{PROGRAMS}:/usr/bin:/bin",
+            "PYTHONPATH": str(folder),
         },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        check=False,
     )
-    with process:
-        yield Stack(localstack_port, process)
-        process.kill()
+    assert done.returncode == 0, done.stderr
+    return Stack(localstack_port, done.stdout)
 
 
 # ---- The template
@@ -160,7 +159,6 @@ Loader.add_multi_constructor("!", untagged)
 PARAMETER_TYPES = yaml.load(TEMPLATE.read_text(), Loader)["Parameters"]
 
 
-@pytest.mark.usefixtures("stack")  # so that it is deployed from now on
 def test_cfn_lint_has_nothing_to_say() -> None:
     done = subprocess.run(
         [PROGRAMS / "cfn-lint", "--include-checks", "I", "--", TEMPLATE],
@@ -181,6 +179,8 @@ def test_every_parameter_is_described_has_limits_and_a_default_within_them() -> 
         elif "AllowedPattern" in parameter:
             assert re.fullmatch(parameter["AllowedPattern"], default)
             assert parameter["ConstraintDescription"]
+        elif "AllowedValues" in parameter:
+            assert default in parameter["AllowedValues"]
         else:
             assert len(default) <= parameter["MaxLength"]
 
@@ -189,7 +189,7 @@ def test_every_parameter_is_described_has_limits_and_a_default_within_them() -> 
     ("parameter", "value"),
     [
         ("TopicName", "a topic"),
-        ("QueueName", "q" * 77),
+        ("QueueName", "q" * 72),
         ("AlarmTopicArn", "alarms"),
         ("Namespace", "Default"),
         ("Namespace", "-"),
@@ -211,6 +211,11 @@ def test_without_parameters_the_stack_has_the_names_that_the_services_expect() -
 
 
 # ---- The stack
+
+
+def test_make_aws_says_which_settings_the_services_need(stack: Stack) -> None:
+    assert f"the stack {STACK} to the account {ACCOUNT}" in stack.printed
+    assert dict(re.findall(r'^ +([A-Z_]+): "(.*)"$', stack.printed, re.MULTILINE)) == SETTINGS
 
 
 def resources(sns: Any, sqs: Any, account: str) -> dict[tuple[str, str], Any]:
@@ -238,29 +243,72 @@ def comparable(value: str, account: str) -> Any:
     return json.loads(value) if value.startswith("{") else value
 
 
-def test_topic_queues_and_subscription_equal_those_of_localstack_init(
-    stack: Stack, open_account: Callable[[str], dict[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = open_account("localstack")["AWS_ACCESS_KEY_ID"]
-    for name, value in {**SETTINGS, "MAX_RECEIVE_COUNT": PARAMETERS["MaxReceiveCount"]}.items():
-        monkeypatch.setenv(name, value)
-    runpy.run_path(str(RESOURCES))
-
-    key = stack.outputs["KeyArn"].replace(ACCOUNT, "ACCOUNT")
-    ours = resources(stack.client("sns"), stack.client("sqs"), ACCOUNT)
-    theirs = resources(client("sns", stack.port, other), client("sqs", stack.port, other), other)
-
-    assert {what for what in ours.keys() | theirs.keys() if ours.get(what) != theirs.get(what)} == set(
-        DIFFERENCES
+@pytest.fixture
+def fifo_account(localstack_port: int) -> str:
+    """Return an account with a FIFO stack, whose names end with .fifo."""
+    account = "210987654322"
+    parameters = [
+        {"ParameterKey": name, "ParameterValue": value}
+        for name, value in {**PARAMETERS, "Suffix": FIFO}.items()
+    ]
+    cloudformation = client("cloudformation", localstack_port, account)
+    cloudformation.create_stack(
+        StackName=STACK,
+        TemplateBody=TEMPLATE.read_text(),
+        Parameters=parameters,
+        Capabilities=["CAPABILITY_IAM"],
     )
-    for (name, attribute), value in ours.items():
-        if attribute == "KmsMasterKeyId":
-            assert value == key, name
-    sources = [f"arn:aws:sqs:us-east-1:ACCOUNT:{QUEUE}"]
-    assert ours[f"{QUEUE}-dlq", "RedriveAllowPolicy"] == {
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=STACK, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
+    )
+    return account
+
+
+def assert_equal_to_localstack_init(port: int, ours: str, theirs: str, suffix: str = "") -> None:
+    """Create the resources of localstack-init in the account `theirs`, and compare."""
+    settings = {**SETTINGS, "TOPIC_NAME": f"news{suffix}", "QUEUE_NAME": f"{QUEUE}{suffix}"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**settings, "MAX_RECEIVE_COUNT": PARAMETERS["MaxReceiveCount"]}.items():
+            patch.setenv(name, value)
+        runpy.run_path(str(RESOURCES))
+
+    of_stack, of_script = (
+        resources(client("sns", port, account), client("sqs", port, account), account)
+        for account in (ours, theirs)
+    )
+
+    all_names = of_stack.keys() | of_script.keys()
+    differing = {what for what in all_names if of_stack.get(what) != of_script.get(what)}
+    assert differing == {(f"{name}{suffix}", attribute) for name, attribute in DIFFERENCES}
+    sources = [f"arn:aws:sqs:us-east-1:ACCOUNT:{QUEUE}{suffix}"]
+    assert of_stack[f"{QUEUE}-dlq{suffix}", "RedriveAllowPolicy"] == {
         "redrivePermission": "byQueue",
         "sourceQueueArns": sources,
     }
+
+
+def test_topic_queues_and_subscription_equal_those_of_localstack_init(
+    stack: Stack, open_account: Callable[[str], dict[str, str]]
+) -> None:
+    other = open_account("localstack")["AWS_ACCESS_KEY_ID"]
+
+    assert_equal_to_localstack_init(stack.port, ACCOUNT, other)
+
+
+def test_fifo_topic_and_queues_equal_those_of_localstack_init(
+    localstack_port: int, fifo_account: str, open_account: Callable[[str], dict[str, str]]
+) -> None:
+    other = open_account("localstack")["AWS_ACCESS_KEY_ID"]
+
+    assert_equal_to_localstack_init(localstack_port, fifo_account, other, FIFO)
+
+
+def test_topic_and_queues_are_encrypted_with_the_key(stack: Stack) -> None:
+    found = resources(stack.client("sns"), stack.client("sqs"), ACCOUNT)
+
+    keys = {name: key for (name, attribute), key in found.items() if attribute == "KmsMasterKeyId"}
+    key = stack.outputs["KeyArn"].replace(ACCOUNT, "ACCOUNT")
+    assert keys == dict.fromkeys(("news", QUEUE, f"{QUEUE}-dlq"), key)
 
 
 def test_the_key_is_rotated_and_lets_sns_deliver(stack: Stack) -> None:
@@ -277,7 +325,6 @@ def test_the_key_is_rotated_and_lets_sns_deliver(stack: Stack) -> None:
 
 
 def test_alarms_watch_the_age_of_the_oldest_message_and_dead_letters(stack: Stack) -> None:
-    assert stack.outputs
     alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
 
     watched = {
@@ -415,14 +462,3 @@ def resource_of(parameters: Mapping[str, Any]) -> str:
             return str(parameters[arn])
     name = parameters.get("QueueName") or str(parameters.get("QueueUrl", "")).rpartition("/")[2]
     return f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}" if name else "*"
-
-
-# ---- Last, because of the half minute
-
-
-def test_make_aws_says_which_settings_the_services_need(stack: Stack) -> None:
-    printed, errors = stack.make.communicate(timeout=120)
-
-    assert stack.make.returncode == 0, errors
-    assert f"the stack {STACK} to the account {ACCOUNT}" in printed
-    assert dict(re.findall(r'^ +([A-Z_]+): "(.*)"$', printed, re.MULTILINE)) == SETTINGS
