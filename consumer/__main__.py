@@ -60,7 +60,7 @@ def main() -> None:
     tapped = tap_source(settings, tap, writer) if tap else None
     sources = [] if settings.watch_only else [own_source(settings, writer, faults)]
     sources += [tapped] if tapped else []
-    checks = {source.name: source.check for source in sources}
+    checks = {name: check for source in sources for name, check in source.checks.items()}
     health = Health(settings.stall_seconds, {**checks, "database": lambda: check_schema(database)})
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})

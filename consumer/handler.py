@@ -6,8 +6,10 @@ that raises is called again with each of them alone: those fail for which it rai
 `Unavailable`, because something it depends on is away, none fails and the same batch is handled again until
 it succeeds.
 
-SQS delivers at least once, so a handler may receive a message twice, and repeating it must be harmless. An
-attribute `batch_size` of the callable limits how many deliveries it receives at once.
+SQS delivers at least once, so a handler may receive a message twice, and repeating it must be harmless.
+
+Two attributes of the callable are optional: `batch_size` limits how many deliveries it receives at once, and
+`check` is a function that raises while the handler is not ready, which readiness reports under its name.
 """
 
 import functools
@@ -24,6 +26,7 @@ from pipeline.store.writer import Conflict, Writer
 
 Failures = Mapping[int, Exception]
 Handler = Callable[[Sequence[Delivery]], Failures | None]
+Check = Callable[[], None]
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +48,15 @@ def one_by_one(handle: Callable[[Delivery], None]) -> Handler:
     return handle_batch
 
 
-def load_handlers(names: str, writer: Writer) -> list[Handler]:
-    """Return the handlers named by HANDLER; ends the process with one line if one cannot be imported."""
-    return [
-        StoreHandler(writer) if name.strip() == "store" else _load(name.strip()) for name in names.split(",")
-    ]
+def load_handlers(names: str, writer: Writer) -> dict[str, Handler]:
+    """Return the handlers that HANDLER names, by these names; exits with one line if one cannot be imported.
+
+    Of a class, an instance is made, so that a handler can read settings and connect when it starts.
+    """
+    return {
+        name: StoreHandler(writer) if name == "store" else _load(name)
+        for name in map(str.strip, names.split(","))
+    }
 
 
 def _load(name: str) -> Handler:
@@ -58,9 +65,17 @@ def _load(name: str) -> Handler:
         handler = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise SystemExit(f"HANDLER={name!r} cannot be loaded: {explain(error)}") from None
+    if isinstance(handler, type):
+        handler = handler()
     if not callable(handler):
         raise SystemExit(f"HANDLER={name!r} is not callable")
     return handler  # type: ignore[no-any-return]
+
+
+def checks_of(handlers: Mapping[str, Handler]) -> dict[str, Check]:
+    """Return the readiness checks of those handlers that have one, by the names of the handlers."""
+    checks = {name: getattr(handler, "check", None) for name, handler in handlers.items()}
+    return {name: check for name, check in checks.items() if check}
 
 
 class StoreHandler:

@@ -1,14 +1,14 @@
 """What a consumer reads: its own queue, the tap, or both."""
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
 
 from consumer.faults import FaultInjector
-from consumer.handler import Handler, StoreHandler, load_handlers
+from consumer.handler import Check, Handler, StoreHandler, checks_of, load_handlers
 from consumer.queue import Queue
 from consumer.settings import ANSWER_SECONDS, ConsumerSettings
 from consumer.tap import Tap
@@ -43,6 +43,7 @@ class Source:
     queue: Queue
     probed: Queue
     handlers: Sequence[Handler]
+    handler_checks: Mapping[str, Check] = field(default_factory=dict)
     receiving: Dependency = field(init=False)
     acknowledging: Dependency = field(init=False)  # who may receive need not be allowed to delete
 
@@ -56,7 +57,12 @@ class Source:
         """Why messages are not received or not deleted; None while they are, as far as is known."""
         return self.receiving.recent_reason or self.acknowledging.recent_reason
 
-    def check(self) -> None:
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """What readiness asks, by name."""
+        return {self.name: self._check, **self.handler_checks}
+
+    def _check(self) -> None:
         """Return if the queue can be read, and is; otherwise raise what boto3 raises, or NotRead."""
         self.probed.check()
         if reason := self.why_not_read:
@@ -65,12 +71,13 @@ class Source:
 
 def own_source(settings: ConsumerSettings, writer: Writer, faults: FaultInjector | None) -> Source:
     """Return the queue of QUEUE_NAME with the handlers of HANDLER and FAULTS."""
-    handlers = load_handlers(settings.handler, writer)
+    named = load_handlers(settings.handler, writer)
+    handlers: list[Handler] = [*named.values(), *([faults] if faults else [])]
     queue, probed = (
         Queue(client, settings.queue_name, settings.visibility_timeout_seconds, settings.topic_name)
         for client in _sqs_clients(settings)
     )
-    return Source("aws", "SQS", "poller", queue, probed, [*handlers, faults] if faults else handlers)
+    return Source("aws", "SQS", "poller", queue, probed, handlers, checks_of(named))
 
 
 def tap_source(settings: ConsumerSettings, tap: Tap, writer: Writer) -> Source:

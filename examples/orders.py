@@ -1,4 +1,4 @@
-"""An example handler: HANDLER=store,examples.orders:take_order
+"""The smallest handler: HANDLER=store,examples.orders:take_order
 
 Messages are stored first and passed to this handler afterwards. A message that fails here is retried; after
 five attempts it is a dead letter, with the error as its reason.

@@ -151,7 +151,7 @@ def _outcome(check: Callable[[], None]) -> str:
     """Return "ok" or what is wrong."""
     try:
         check()
-    except (*AWS_ERRORS, *DATABASE_ERRORS) as error:
+    except (*AWS_ERRORS, *DATABASE_ERRORS, OSError) as error:
         return explain(error)
     except Exception as error:
         log.exception("check failed")

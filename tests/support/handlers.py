@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from prometheus_client import Counter
+
 from consumer.handler import Failures, one_by_one
 from pipeline.message import Delivery
 
@@ -49,3 +51,18 @@ def record(deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             message = delivery.message
             file.write(f"{message.publication.group_id} {message.sequence}\n")
+
+
+class Shop:
+    """Counts orders, and is ready once the file that SHOP names exists."""
+
+    def __init__(self) -> None:
+        self._door = Path(os.environ["SHOP"])
+        self._orders = Counter("shop_orders", "Orders taken")
+
+    def __call__(self, deliveries: Sequence[Delivery]) -> None:
+        self._orders.inc(len(deliveries))
+
+    def check(self) -> None:
+        if not self._door.exists():
+            raise ConnectionError("the shop is closed")
