@@ -115,7 +115,7 @@ class Mask:
 
     def is_in(self, body: str) -> bool:
         """Return whether this is, or contains, what was shown in place of a masked value."""
-        return bool(self.fields) and bool(_SHOWN.search(body))
+        return bool(self.fields) and holds_mask(body)
 
     def error(self, text: str) -> str:
         """Return the text of an error, masked whole: it may quote any field."""
@@ -171,6 +171,11 @@ class Mask:
         if key == SNS_ATTRIBUTES:
             inner.add("attr")
         return self._value(self._beginnings & inner, value, depth)
+
+
+def holds_mask(text: str) -> bool:
+    """Return whether a text holds what is shown in place of a masked value, by any viewer."""
+    return bool(_SHOWN.search(text))
 
 
 def _beginnings(path: str) -> Iterator[str]:

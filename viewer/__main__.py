@@ -119,6 +119,7 @@ class Viewer(BaseApplication):
             tail=tail,
             health=health,
             settings=settings,
+            stop=stop,
         )
 
     def _set_up_worker(self, worker: Any) -> None:

@@ -1,5 +1,6 @@
 """The viewer's web application: every route, and what each of them is given."""
 
+import threading
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
@@ -15,6 +16,7 @@ from pipeline.store.dead_letters import FailureReader
 from pipeline.store.faults import FaultShare
 from pipeline.store.reader import Reader
 from pipeline.store.readers import Readers
+from pipeline.store.replays import Replays
 from pipeline.store.searches import RETRY_SECONDS, SearchFailed
 from pipeline.store.taps import Taps
 from pipeline.store.topics import TopicFlows
@@ -29,6 +31,7 @@ from viewer.api.faults import faults_blueprint
 from viewer.api.health import health_blueprint
 from viewer.api.listing import listing_blueprint
 from viewer.api.messages import latest_blueprint, messages_blueprint
+from viewer.api.replays import replays_blueprint
 from viewer.api.status import status_blueprint
 from viewer.api.stream import stream_blueprint
 from viewer.api.topology import topology_blueprint
@@ -44,6 +47,7 @@ from viewer.live.hub import Hub
 from viewer.live.samples import Samples
 from viewer.live.tail import Tail
 from viewer.pages import add_pages
+from viewer.replay.replayer import Replayer
 from viewer.server.compression import FILES, compress
 from viewer.server.unsent import bound_unsent
 from viewer.settings import ViewerSettings
@@ -83,6 +87,7 @@ def create_app(
     tail: Tail,
     health: Health,
     settings: ViewerSettings,
+    stop: threading.Event,
 ) -> DescribedApp:
     """Return the application."""
     app = DescribedApp(__name__, static_folder="web/static", template_folder="web/templates", **DESCRIPTION)
@@ -91,12 +96,15 @@ def create_app(
     views = Views(mask)
     app.extensions["mask"] = mask  # which searches are checked with
     copies, targets = Copies(database), Targets(topic, sqs)
+    copier, replays = Copier(targets, copies), Replays(database)
+    replayer = Replayer(replays, copier, stop, mask)
     failures, faults, samples = FailureReader(database), FaultShare(database), Samples(database)
     queues, peers = Queues(sqs, settings.queue_name), settings.peer_addresses
     dead_letters = _dead_letter_queues(database, sqs, topology, settings.queue_name)
     for blueprint in (
         messages_blueprint(reader, failures, hub, topic, views),
-        copying_blueprint(reader, Copier(targets, copies)),
+        copying_blueprint(reader, copier),
+        replays_blueprint(reader, hub, replays, replayer, targets),
         exact_blueprint(targets, copies, views),
         listing_blueprint(reader, views),
         topology_blueprint(topology, reader, TopicFlows(database), mask),

@@ -309,6 +309,17 @@ class Reader:
         with self._connection(wanted) as connection:
             return [(int(seq), int(size)) for seq, size in connection.execute(query)]
 
+    def published_order(self, seqs: Sequence[int]) -> list[tuple[int, datetime]]:
+        """Return the seqs and times of those of these messages that are stored, as they were published.
+
+        Of one moment, first by the sequence numbers of FIFO, then as they were stored.
+        """
+        query: LiteralString = """
+            SELECT seq, time FROM messages WHERE seq = ANY(%s)
+            ORDER BY time, length(sequence_number), sequence_number, seq"""
+        with self._database.connection() as connection:
+            return [(int(seq), time) for seq, time in connection.execute(query, [list(seqs)])]
+
     def read(self, seqs: Sequence[int]) -> list[StoredMessage]:
         """Return those of these whole messages that are stored, oldest first."""
         query = _page(WHOLE_COLUMNS, some_messages(seqs), (None, None), "m.seq", len(seqs))

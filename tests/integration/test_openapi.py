@@ -26,6 +26,7 @@ from viewer.app import create_app
 from viewer.settings import ViewerSettings
 
 OpenViewer = Callable[..., FlaskClient]
+schemathesis.serializer("application/x-ndjson")(lambda _, value: str(value).encode())
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -38,7 +39,7 @@ def make_app() -> OpenAPI:
     """Make a viewer that reaches nothing."""
     nothing: Any = None
     parts = dict.fromkeys(
-        ("database", "reader", "topic", "sqs", "topology", "hub", "tail", "health"), nothing
+        ("database", "reader", "topic", "sqs", "topology", "hub", "tail", "health", "stop"), nothing
     )
     return create_app(
         **parts, settings=ViewerSettings.model_validate({"database_url": "postgresql://nowhere"})

@@ -136,6 +136,7 @@ def open_viewer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Flask
             tail=tail,
             health=health,
             settings=settings,
+            stop=stop,
         )
         return app.test_client()
 

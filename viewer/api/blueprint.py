@@ -20,7 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 from werkzeug.wrappers import Response as AnyResponse
 
 from viewer.api.answers import json_answer
-from viewer.api.checks import Body, Parameters, PlainSchema, check, read_body
+from viewer.api.checks import Body, File, Parameters, PlainSchema, check, read_body, read_file
 from viewer.api.models import Accepted, ProblemDocument
 
 Responses = dict[str | int, Any]
@@ -29,10 +29,10 @@ REASONS = {
     400: "a parameter or the body is wrong; `parameter` names it",
     401: "the token is missing or wrong",
     403: "switched off here (READ_ONLY, EXPORT), or requested by a page of another origin",
-    404: "there is no such message",
+    404: "there is no such message, queue or replay",
     408: "the body arrives too slowly",
-    409: "what it needs is missing (a dead-letter queue, FAULTS, a redrive), a redrive is running, or the "
-    "message cannot be copied",
+    409: "what it needs is missing (a topic, a queue, FAULTS, a redrive, a replay), a redrive or a replay is "
+    "running, or the message cannot be copied",
     413: "the body is too large",
     415: "the body is of another type",
     421: "without a token, the viewer answers to localhost, IP addresses and ALLOWED_HOSTS only",
@@ -102,7 +102,7 @@ class ApiBlueprint(APIBlueprint):
                 for status, response in {
                     **_answer(types["return"]),
                     **(problems(403) if method != "GET" else {}),
-                    **(problems(408, 413, 415) if body else {}),
+                    **(problems(408, 413, 415) if body or "raw" in types else {}),
                     **(responses or {}),
                 }.items()
             },
@@ -112,6 +112,11 @@ class ApiBlueprint(APIBlueprint):
             path = self.paths[parse_rule(rule, url_prefix=self.url_prefix)]
             content = getattr(path, method.lower()).requestBody.content
             content.update(dict.fromkeys(body.media_types, content["application/json"]))
+        file: type[File] | None = types.get("raw")
+        if file:
+            path = self.paths[parse_rule(rule, url_prefix=self.url_prefix)]
+            for content in getattr(path, method.lower()).requestBody.content.values():
+                content.example = file.example
 
     def _json(self, answer: Any) -> dict[str, Any]:
         """Describe an answer of this type: a dataclass, or a union of some."""
@@ -130,7 +135,7 @@ class ApiBlueprint(APIBlueprint):
     @staticmethod
     def create_view_func(func: Callable[..., Any], *models: Any, **_: Any) -> Any:
         """Return what Flask calls: it checks the request, calls the handler and writes the answer."""
-        header, _cookie, path, query, _form, body, _raw = models
+        header, _cookie, path, query, _form, body, raw = models
 
         @functools.wraps(func)
         def view(**in_path: Any) -> AnyResponse:
@@ -144,7 +149,7 @@ class ApiBlueprint(APIBlueprint):
                 given["header"] = check(header, _headers(header))
             if body:
                 given["body"] = read_body(body)
-            answer = func(**given)
+            answer = func(**given, **({"raw": read_file(raw)} if raw else {}))
             if isinstance(answer, AnyResponse):
                 return answer
             return json_answer(answer.answer, 202) if isinstance(answer, Accepted) else json_answer(answer)

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 from flask import current_app, request
+from flask_openapi3.models import RawModel
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from pipeline.problems import Problem
 
@@ -18,6 +20,8 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_DEPTH = 500
 # Of brackets and commas: SNS accepts 256 KiB.
 MAX_SIGNS = 300_000
+# Of a file. Six large bodies may arrive at once, and the one that is replayed stays in memory.
+MAX_FILE_BYTES = 8 * 2**20
 
 # A bracket, or a string and whether it names a member.
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -72,6 +76,12 @@ class Body(Described):
         return check(cls, document)
 
 
+class File(RawModel):
+    """The body of a request that is a file of this type."""
+
+    example: ClassVar[str]
+
+
 AnyBody = TypeVar("AnyBody", bound=Body)
 
 
@@ -100,6 +110,17 @@ def read_body(model: type[AnyBody]) -> AnyBody:
         raise Problem(400, f"the body is not JSON: {error}") from None
     _refuse_halves(document, text)
     return model.from_document(document, text)
+
+
+def read_file(model: type[File]) -> bytes:
+    """Return the body of this request as it is: one of the content types of the model, and not too large."""
+    if request.mimetype not in model.mimetypes:
+        raise Problem(415, f"Content-Type should be {' or '.join(model.mimetypes)}")
+    request.max_content_length = MAX_FILE_BYTES
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise Problem(413, f"a file should have at most {MAX_FILE_BYTES >> 20} MiB") from None
 
 
 def _refuse_many_values(text: str) -> None:

@@ -277,3 +277,23 @@ DESTINATIONS: Json = {
     "unknown": None,
     "note": "by the filter policies as they are now",
 }
+REPLAY: Json = {
+    "id": 7,
+    "q": "type:shop.order after:1h",
+    "topic": "orders-test",
+    "queue": None,
+    "per_second": 10,
+    "identity": None,
+    "status": "running",
+    "total": 120,
+    "sent": 41,
+    "failed": 0,
+    "skipped": 1,
+    "reasons": [{"outcome": "skipped", "reason": "it was deleted meanwhile", "count": 1, "first": 1034}],
+    "in_hand": 1077,
+    "reason": None,
+    "started_at": "2026-01-31T12:05:00.000000Z",
+    "ended_at": None,
+}
+REPLAY_BODY: Json = {"q": "type:shop.order after:1h", "topic": "orders-test", "per_second": 10}
+REPLAYS: Json = {"replays": [REPLAY]}

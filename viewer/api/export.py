@@ -17,9 +17,9 @@ from flask import Response, request
 
 from pipeline.problems import Problem
 from pipeline.retry import DATABASE_ERRORS, explain
-from pipeline.search.sql import EVERYTHING, Search
+from pipeline.search.sql import Search
 from pipeline.store.reader import Reader
-from pipeline.store.searches import WAIT_SECONDS, SearchFailed, SearchTooSlow, TooManySearches
+from pipeline.store.searches import SearchFailed
 from viewer.api import examples
 from viewer.api.answers import to_json
 from viewer.api.blueprint import ApiBlueprint, problems, text
@@ -27,14 +27,10 @@ from viewer.api.models import ExportedMessage, SearchQuery
 from viewer.api.views import Views
 from viewer.formatting import rfc3339
 from viewer.live.hub import Hub
+from viewer.places import PAGE, find_places
 
 # What is in memory at once: messages of so many bytes together, or one.
 PIECE_BYTES = 256 * 1024
-# Seqs that one query looks through for what it finds, and how many messages it finds at most.
-MAX_WINDOW = 20_000
-MIN_WINDOW = 20
-PAGE = 500
-TURN_SECONDS = 60.0  # how long a running export waits for its turn among searches
 MAX_EXPORTS = 8
 MAX_EXPORTS_PER_CLIENT = 4
 RETRY_SECONDS = 30
@@ -133,35 +129,12 @@ def export_blueprint(reader: Reader, hub: Hub, views: Views, *, allowed: bool) -
 
 def _read(reader: Reader, wanted: Search, newest: int, views: Views) -> Iterator[ExportedMessage]:
     try:
-        for seqs in _pieces(_places(reader, wanted, newest)):
+        for seqs in _pieces(find_places(reader, wanted, newest)):
             yield from map(views.exported, reader.read(seqs))
     except (SearchFailed, *DATABASE_ERRORS) as error:
         log.warning("export broken off", extra={"reason": explain(error)})
         # Part of the answer was sent. Closed before its end, it does not look complete.
         raise ConnectionResetError(errno.ECONNRESET, "export broken off") from None
-
-
-def _places(reader: Reader, wanted: Search, newest: int) -> Iterator[tuple[int, int]]:
-    """Yield the seq and size of each message found. What takes too long is read in shorter windows."""
-    oldest = reader.places(EVERYTHING, after=0, before=newest + 1, limit=1)
-    seq = oldest[0][0] - 1 if oldest else newest
-    window, patience = MAX_WINDOW, TURN_SECONDS
-    while seq < newest:
-        end = min(seq + window, newest)
-        try:
-            found = reader.places(wanted, after=seq, before=end + 1, limit=PAGE)
-        except TooManySearches:
-            patience -= WAIT_SECONDS
-            if patience < 0:
-                raise
-            continue
-        except SearchTooSlow:
-            window //= 10
-            if window < MIN_WINDOW:
-                raise
-            continue
-        yield from found
-        seq = found[-1][0] if len(found) == PAGE else end
 
 
 def _pieces(places: Iterable[tuple[int, int]]) -> Iterator[list[int]]:

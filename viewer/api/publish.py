@@ -38,7 +38,7 @@ from pipeline.problems import Problem
 from viewer.api import examples
 from viewer.api.checks import Body, check
 from viewer.api.models import Absent, QueueName
-from viewer.aws.targets import refusals
+from viewer.aws.targets import SENDABLE, refusals
 
 if TYPE_CHECKING:
     from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
@@ -55,8 +55,6 @@ MAX_NUMBER = Decimal(10) ** 126
 # What Fanout sets anew when it publishes a copy.
 SET_ANEW = (*OWN_ATTRIBUTES, ORIGINAL_ID)
 NAME = re.compile(r"(?!(aws|amazon)\.)[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.IGNORECASE | re.ASCII)
-# What SNS and SQS accept as text: the characters of XML 1.0.
-VALUE = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
 # AWS allows a label after the first three ("Message attribute data types").
 TYPE = re.compile(r"String\.Array|(String|Number|Binary)(\.[\w.-]+)?", re.ASCII)
@@ -99,7 +97,7 @@ def _attribute(name: str, value: Any) -> "MessageAttributeValueTypeDef":
     if isinstance(value, dict):
         return _typed_attribute(name, value)
     if isinstance(value, str):
-        if not VALUE.fullmatch(value):
+        if not SENDABLE.fullmatch(value):
             raise ValueError(f"{name} needs a value, of characters that XML allows")
         return {"DataType": "String", "StringValue": value}
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -116,7 +114,7 @@ def _typed_attribute(name: str, given: dict[str, Any]) -> "MessageAttributeValue
         raise ValueError(f'{name} should be a text, a number, or such as {{"type": "Number", "value": "5"}}')
     if len(kind) > MAX_NAME_LENGTH or not TYPE.fullmatch(kind):
         raise ValueError(f"{name} should be of type String, Number, Binary or String.Array")
-    if not VALUE.fullmatch(value):
+    if not SENDABLE.fullmatch(value):
         raise ValueError(f"{name} needs a value, of characters that XML allows")
     if kind.startswith("Number") and not NUMBER.fullmatch(value):
         raise ValueError(f"{name} is a Number: its value should be one of at most {MAX_DIGITS} digits")

@@ -116,10 +116,8 @@ class Copier:
         return Sent(copy.id, copy.source, copy.identity, to.name, message_id)
 
     def _origin(self, message: Original) -> Target:
-        if message.topic is None:
-            return self._targets.own_topic
-        found = self._targets.topic(message.topic)
-        if message.topic_arn not in (None, found.arn):
+        found = self._targets.topic(message.topic or self._targets.own_topic.name)
+        if message.topic and message.topic_arn not in (None, found.arn):
             raise CannotCopy(f"it is from {message.topic_arn}, which is not {found.arn}")
         return found
 

@@ -1,6 +1,7 @@
 """Targets: the topics and queues of the endpoint that the viewer publishes to, exactly what it is given."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from pipeline.aws import Attributes
+
+
+# What SNS and SQS accept as text: the characters of XML 1.0.
+SENDABLE = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+MAX_KNOWN = 1_000  # topics
 
 
 class Target(Protocol):
@@ -72,15 +78,18 @@ class Targets:
     def __init__(self, topic: Topic, sqs: "SQSClient") -> None:
         """Send no request yet. `topic` is the pipeline's own."""
         self.own_topic, self._sqs = topic, sqs
+        self._topics: dict[str, Topic] = {}  # each is looked up once
 
     def topic(self, name: str) -> Topic:
         """Return the topic of this name. Raises a Problem if there is none."""
-        found = self.own_topic.named(name)
+        found = self._topics.get(name) or self.own_topic.named(name)
         with refusals():
             try:
                 found.arn  # noqa: B018 - it is looked up
             except TopicNotFound:
                 raise Problem(409, f"there is no topic {name}") from None
+        if len(self._topics) < MAX_KNOWN:
+            self._topics[name] = found
         return found
 
     def queue(self, name: str, delay_seconds: int = 0) -> TargetQueue:
@@ -100,7 +109,8 @@ def refusals(service: str = "SNS") -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise Problem(_status_for(error.response["Error"]["Code"]), explain(error)) from None
+        status = 409 if is_missing(error) else _status_for(error.response["Error"]["Code"])
+        raise Problem(status, explain(error)) from None
     except AWS_ERRORS as error:
         raise Problem(503, f"{service} does not take messages now: {explain(error)}") from None
 

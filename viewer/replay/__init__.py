@@ -1,0 +1,1 @@
+"""Replays: messages published again, in the order in which they were published first."""
