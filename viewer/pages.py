@@ -27,7 +27,7 @@ from viewer.settings import ViewerSettings
 
 ROWS = 30
 MAX_LETTERS = 100
-TABS = ("topics", "dead", "queues", "metrics", "publish")  # besides the messages
+TABS = ("topics", "dead", "queues", "metrics", "publish", "replay")  # besides the messages
 OLD_TABS = {"waiting": "queues"}
 EMULATED_ACCOUNT = "000000000000"
 EMULATOR_PORT = 4566  # what awslocal uses

@@ -28,6 +28,7 @@ VIEWS = {
     "a queue": "/?tab=queues&queue=missing",
     "metrics": "/?tab=metrics",
     "publish": "/?tab=publish",
+    "replay": "/?tab=replay",
     "docs": "/docs",
 }
 

@@ -32,6 +32,7 @@ LATER = {
     "views/help.js",
     "views/metrics/view.js",
     "views/publish/view.js",
+    "views/replay/view.js",
     "views/queues/view.js",
     "views/topics/fan.js",
     "views/topics/view.js",

@@ -268,6 +268,7 @@ const loadTabs = {
   dead: () => import("./views/dead_letters/view.js"),
   queues: () => import("./views/queues/view.js"),
   metrics: () => import("./views/metrics/view.js"),
+  replay: () => import("./views/replay/view.js"),
   ...(canWrite ? { publish: () => import("./views/publish/view.js") } : {}),
 };
 startTabs(loadTabs, [loadHelp, loadDiff, loadCommands, loadNotifications, loadResend]);

@@ -22,5 +22,5 @@ export async function ask(path, options) {
   return answer.json();
 }
 
-export const send = (method, path, body) =>
-  ask(path, { method, headers: { "Content-Type": "application/json" }, body });
+export const send = (method, path, body, type = "application/json") =>
+  ask(path, { method, headers: { "Content-Type": type }, body });
