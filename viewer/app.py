@@ -107,7 +107,7 @@ def create_app(
         replays_blueprint(reader, hub, replays, replayer, targets),
         exact_blueprint(targets, copies, views),
         listing_blueprint(reader, views),
-        topology_blueprint(topology, reader, TopicFlows(database), mask),
+        topology_blueprint(topology, reader, TopicFlows(database), Taps(database), mask),
         waiting_blueprint(queues, views),
         latest_blueprint(reader),
         stream_blueprint(reader, hub, views, settings),

@@ -48,6 +48,11 @@ class Taps:
                 (MAX_SILENCE_SECONDS,),
             )
 
+    def queues(self) -> set[str]:
+        """Return the names of all queues that are taps, also of those that nobody keeps at the moment."""
+        with self._database.connection() as connection:
+            return {str(name) for (name,) in connection.execute("SELECT queue FROM taps")}
+
     def read(self) -> list[WatchedTopics]:
         """Return the taps that a consumer keeps, by the names of their queues."""
         with (

@@ -140,6 +140,22 @@ def test_a_message_says_where_it_went(page: Page, viewer: Service, orders: str, 
     expect(page.locator("#content")).to_contain_text("as they are now")
 
 
+def test_the_tap_is_marked_as_fanouts_own_and_comes_last(
+    page: Page, viewer: Service, orders: str, store: Store
+) -> None:
+    subscribe(orders, create_queue("a-tap"))
+    Taps(store.database).tell(WatchedTopics("a-tap", ["orders"], [], []))
+    seq = publish_and_store(store, orders, "hello")
+    page.goto(f"{viewer.url}/?m={seq}")
+    page.get_by_role("tab", name="Destinations").click()
+
+    lines = page.locator(".destinations li")
+    expect(lines).to_have_count(4)
+    expect(lines.last).to_contain_text("a-tap")
+    expect(lines.last).to_contain_text("Fanout's own: it watches this topic")
+    expect(lines.filter(has_text="Fanout's own")).to_have_count(1)
+
+
 def test_a_draft_says_where_it_would_go(page: Page, viewer: Service) -> None:
     page.goto(f"{viewer.url}/?tab=publish")
     page.get_by_label("A text or a whole CloudEvent").fill("hello")

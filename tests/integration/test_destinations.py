@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from psycopg import OperationalError
 
 from pipeline.aws import sns_client, sqs_client
+from pipeline.store.taps import Taps, WatchedTopics
 from pipeline.store.topics import TopicFlows
 from tests.support.endpoints import (
     client,
@@ -374,3 +375,25 @@ def test_the_topology_of_many_topics_is_answered_at_once(open_viewer: OpenViewer
     assert sum(len(topic["subscriptions"]) for topic in answer["topics"]) == 300
     assert len(answer["queues"]) == 300
     assert seconds < 0.5
+
+
+@pytest.mark.usefixtures("account")
+def test_the_subscription_of_the_tap_is_fanouts_own(open_viewer: OpenViewer, store: Store) -> None:
+    """Also while its consumer is away."""
+    topic = orders()
+    for name in ("fanout-tap", "fanout-tap-of-somebody-else"):
+        subscribe(topic, create_queue(name))
+    subscribe(topic, "arn:aws:sqs:us-east-1:999999999999:fanout-tap")
+    Taps(store.database).tell(WatchedTopics("fanout-tap", ["orders"], [], []))
+    with store.connection() as connection:
+        connection.execute("UPDATE taps SET seen_at = seen_at - interval '1 hour'")
+    viewer = open_viewer(store, "orders", topology=open_keeper())
+
+    answer: Any = viewer.post("/api/destinations", json={"topic": "orders", "body": "x"}).json
+
+    subscriptions = [one["subscription"] for one in answer["destinations"]]
+    [own] = [one for one in subscriptions if one["own"]]
+    assert own["endpoint"].endswith(":fanout-tap")
+    assert "999999999999" not in own["endpoint"]
+    [listed] = viewer.get("/api/topology").json["topics"]  # type: ignore[index]
+    assert [one for one in listed["subscriptions"] if one["own"]] == [own]

@@ -219,6 +219,7 @@ _SUBSCRIPTION: Json = {
     "arn": f"{_ORDERS}:6d3c1a86-2a0c-4d0e-8f2e-0f7a1c5f9b1e",
     "protocol": "sqs",
     "endpoint": _BILLING,
+    "own": False,
     "state": "confirmed",
     "raw": True,
     "filter_policy": {"region": ["eu"]},

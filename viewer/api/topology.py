@@ -1,7 +1,8 @@
 """The topology: what exists on the endpoint, and where a message goes."""
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 from flask import Response
@@ -12,6 +13,7 @@ from pipeline.problems import Problem
 from pipeline.redaction import MASK, Mask
 from pipeline.retry import DATABASE_ERRORS
 from pipeline.store.reader import Reader
+from pipeline.store.taps import Taps
 from pipeline.store.topics import Flow, TopicFlows
 from pipeline.timely import NoAnswer, Timely
 from viewer.api import examples
@@ -95,10 +97,12 @@ AS_NOW = f"{NOW}, not as they were when the message was published"
 WITHOUT_TYPES = f"{AS_NOW}; the types of its attributes are not known and taken to be String"
 
 
-def topology_blueprint(keeper: TopologyKeeper, reader: Reader, flows: TopicFlows, mask: Mask) -> ApiBlueprint:
+def topology_blueprint(
+    keeper: TopologyKeeper, reader: Reader, flows: TopicFlows, taps: Taps, mask: Mask
+) -> ApiBlueprint:
     """Return `/api/topology`, and where messages go."""
     blueprint = ApiBlueprint("topology", __name__, about="What exists on the endpoint", prefix="/api")
-    answers = _Answers(keeper, flows, TopologyViews(mask))
+    answers = _Answers(keeper, flows, taps, mask)
 
     @blueprint.get("/topology", responses=TOPOLOGY)
     def read_topology() -> Response:
@@ -151,8 +155,10 @@ def topology_blueprint(keeper: TopologyKeeper, reader: Reader, flows: TopicFlows
 class _Answers:
     """Answers with what is kept. It is written as JSON for all readers together, and not too often."""
 
-    def __init__(self, keeper: TopologyKeeper, flows: TopicFlows, views: TopologyViews) -> None:
-        self._keeper, self._views = keeper, views
+    def __init__(self, keeper: TopologyKeeper, flows: TopicFlows, taps: Taps, mask: Mask) -> None:
+        self._keeper, self._mask = keeper, mask
+        self._taps = Timely(taps.queues, FRESH_SECONDS, DEADLINE_SECONDS)
+        self._known_taps: Collection[str] = ()
         self._flows = Timely(
             lambda: flows.read([topic.listed.name for topic in keeper.current.topics]),
             FRESH_SECONDS,
@@ -178,10 +184,15 @@ class _Answers:
         except (NoAnswer, *DATABASE_ERRORS):
             return None
 
+    def _views(self) -> TopologyViews:
+        with contextlib.suppress(NoAnswer, *DATABASE_ERRORS):
+            self._known_taps = self._taps()
+        return TopologyViews(self._mask, self._known_taps)
+
     def _write(self, picture: Topology, flows: Mapping[str, Flow] | None) -> str:
         keeper = self._keeper
         endpoint = Endpoint(keeper.endpoint_url, keeper.region, keeper.is_aws)
-        return to_json(self._views.topology(endpoint, picture, keeper.slot_seconds, flows))
+        return to_json(self._views().topology(endpoint, picture, keeper.slot_seconds, flows))
 
     def destinations(
         self, topic: str | None, arn: str | None, message: MessageFields, note: str
@@ -191,7 +202,7 @@ class _Answers:
         if found is None:
             return Destinations(topic, picture.read_at, [], _why_unknown(topic, picture), note)
         self._keeper.hurry(found)
-        shown = self._views.destinations(verdicts(found, picture, message), message)
+        shown = self._views().destinations(verdicts(found, picture, message), message)
         return Destinations(found.listed.name, picture.read_at, shown, None, note)
 
 

@@ -44,6 +44,7 @@ class TopicSubscription:
     arn: Annotated[str | None, Field(description="null until it is confirmed")]
     protocol: str
     endpoint: Annotated[str, Field(description="ARN or address that it delivers to")]
+    own: Annotated[bool, Field(description="whether that is a queue of Fanout's own, the tap")]
     state: State
     raw: Annotated[bool | None, Field(description="whether it delivers without an envelope; null: unknown")]
     filter_policy: Policy

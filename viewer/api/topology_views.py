@@ -4,10 +4,10 @@ A filter policy may contain a value that REDACT masks in messages, and a message
 So of masked fields neither is shown.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.endpoint import Arn
+from pipeline.endpoint import Arn, ListedSubscription, parse_arn
 from pipeline.fifo import is_fifo
 from pipeline.json_text import read_json
 from pipeline.redaction import BYTES, MASK, Mask
@@ -31,9 +31,9 @@ from viewer.aws.topology import Queue, Subscription, Topic, Topology
 class TopologyViews:
     """Shows the topology through a mask."""
 
-    def __init__(self, mask: Mask) -> None:
-        """Show nothing that the mask hides."""
-        self._mask = mask
+    def __init__(self, mask: Mask, taps: Collection[str]) -> None:
+        """Show nothing that the mask hides. `taps` are the names of Fanout's own queues."""
+        self._mask, self._taps = mask, taps
 
     def topology(
         self, endpoint: Endpoint, picture: Topology, slot_seconds: float, flows: Mapping[str, Flow] | None
@@ -80,6 +80,7 @@ class TopologyViews:
             arn=listed.arn if listed.is_confirmed else None,
             protocol=listed.protocol,
             endpoint=listed.endpoint,
+            own=self._is_own(listed),
             state="confirmed" if listed.is_confirmed else "deleted" if listed.arn == "Deleted" else "pending",
             raw=details.is_raw if details else None,
             filter_policy=self._policy(details.filter_policy, scope) if details and scope else None,
@@ -88,6 +89,12 @@ class TopologyViews:
             dead_letter_queue=details.dead_letter_arn if details else None,
             read_at=read.read_at if read else None,
         )
+
+    def _is_own(self, listed: ListedSubscription) -> bool:
+        queue, topic = listed.queue, parse_arn(listed.topic_arn)
+        if not queue or not topic or queue.name not in self._taps:
+            return False
+        return (queue.account, queue.region) == (topic.account, topic.region)
 
     def _policy(self, text: str | None, scope: Scope) -> Any:
         document = read_json(text or "")

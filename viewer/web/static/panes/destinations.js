@@ -39,15 +39,18 @@ export function destinationsList({ topic, destinations, unknown, note, read_at: 
     ${
       destinations.length
         ? html`<ul class="destinations">
-          ${destinations.map(line)}
+          ${destinations.toSorted(ownLast).map(line)}
         </ul>`
         : html`<p class="note">Nothing is subscribed to it.</p>`
     }`;
 }
 
-const line = ({ subscription: { protocol, endpoint }, taken, reason }) =>
-  html`<li data-taken=${String(taken)}>
+const ownLast = (one, other) => one.subscription.own - other.subscription.own;
+
+const line = ({ subscription: { protocol, endpoint, own }, taken, reason }) =>
+  html`<li data-taken=${String(taken)} ?data-own=${own}>
     <span class="verdict">${TAKEN[taken]}</span>
     <b><bdi>${visible(protocol === "sqs" ? endpoint.split(":").at(-1) : `${protocol} ${endpoint}`)}</bdi></b>
+    ${own ? html`<small>Fanout's own: it watches this topic</small>` : nothing}
     ${reason ? html`<span><bdi>${visible(reason)}</bdi></span>` : nothing}
   </li>`;

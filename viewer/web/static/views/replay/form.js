@@ -87,7 +87,7 @@ export function replayForm({ changed, began }) {
                   value="10"
                   required
                 />`
-              : html`<span class="note">24 hours together at most</span>`
+              : html`<small>24 hours together at most</small>`
           }
         </p>
         <p class="actions">
@@ -122,7 +122,7 @@ const searchField = (found) =>
     .value=${state.q}
     @change=${(event) => go({ q: event.target.value.trim() }, { replace: true })}
   />
-  <span class="note" role="status">${howMany(found)}</span>`;
+  <small role="status">${howMany(found)}</small>`;
 
 function howMany(found) {
   if (!found) return "counting …";

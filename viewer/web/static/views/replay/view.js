@@ -56,7 +56,7 @@ export function open(place) {
     render(
       html`<h2>Replay</h2>
         <p class="note">
-          Publishes messages again, oldest first, each exactly as it was. It goes on when this page is closed.
+          Publishes messages again, oldest first. It goes on when this page is closed.
         </p>
         ${canWrite ? form.draw(found, endpoint.topology) : nothing}
         ${problem ? html`<p class="problem">${problem}</p>` : nothing} ${replayList(replays, () => polling.now())}`,

@@ -12,8 +12,8 @@ const MAX_VALUES = 3;
 
 // Returns what draws a topic; `known` has queues by their ARNs, and how long the slots of their depths are.
 // Fanout's own subscriptions only say that the topic is watched.
-export const topicFan = (known, isTap) => (topic) => {
-  const others = topic.subscriptions.filter(({ endpoint }) => !isTap(endpoint));
+export const topicFan = (known) => (topic) => {
+  const others = topic.subscriptions.filter(({ own }) => !own);
   const isWatched = others.length < topic.subscriptions.length;
   return html`<li>
     <div>

@@ -40,7 +40,7 @@ function whole(topology) {
     ${readAt && !topics.length ? html`<p class="note">There are no topics.</p>` : nothing}
     ${topics.length && !found.length ? html`<p class="note">No topic matches.</p>` : nothing}
     <ul class="topics">
-      ${each(found.slice(0, MAX_DRAWN), ({ arn }) => arn, topicFan(known, isTap))}
+      ${each(found.slice(0, MAX_DRAWN), ({ arn }) => arn, topicFan(known))}
     </ul>
     ${
       found.length > MAX_DRAWN
