@@ -23,8 +23,9 @@ from tests.support.endpoints import (
 from tests.support.ports import closed_port
 from tests.support.refusing_proxy import DENIED, REASONS, THROTTLED, RefusingProxy
 from viewer.aws.filter_policy import FilterPolicy, PolicyError, parse_policy
+from viewer.aws.queue_inspection import oldest_sent_at
 from viewer.aws.topology import Topic, Topology
-from viewer.aws.topology_keeper import AT_ONCE, MAX_SLOWDOWN, TopologyKeeper
+from viewer.aws.topology_keeper import AGE_SECONDS, AT_ONCE, MAX_SLOWDOWN, TopologyKeeper
 
 EVERY_CHARACTER = f"{string.ascii_letters}{string.digits}-_"
 
@@ -205,6 +206,36 @@ def test_a_queue_with_many_or_large_messages_is_not_looked_into_for_their_age(
     queues = read().queues
 
     assert {queue.arn.name for queue in queues.values() if queue.oldest_sent_at} == {"small"}
+
+
+@pytest.mark.usefixtures("quick_account")
+def test_an_emulator_is_rarely_asked_for_the_age_of_what_does_not_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    create_queue("billing")
+    send("billing")
+    asked: list[str] = []
+
+    def note(url: str) -> datetime | None:
+        asked.append(url)
+        return oldest_sent_at(url)
+
+    monkeypatch.setattr("viewer.aws.topology_keeper.oldest_sent_at", note)
+    keeper = open_keeper(clock := Clock())
+    for _ in range(6):
+        keeper.turn()
+        clock.now += 10
+    assert len(asked) == 1
+
+    send("billing")
+    keeper.turn()
+    assert len(asked) == 2
+    clock.now += AGE_SECONDS
+    keeper.turn()
+
+    assert len(asked) == 3
+    [queue] = keeper.current.queues.values()
+    assert queue.oldest_sent_at
 
 
 @pytest.mark.usefixtures("quick_account")

@@ -63,6 +63,7 @@ MAX_NAMED = 5  # in a line
 MAX_SLOWDOWN = 8
 # An emulator tells the oldest message of a queue only with all others and their bodies.
 MAX_AGED = 100
+AGE_SECONDS = 60.0  # until it is asked again of a queue whose depth did not change
 PAGE = 100  # topics or subscriptions ("ListTopics", AWS)
 # An emulator that takes long to answer is left alone for so many times as long.
 MIN_REST = 2
@@ -132,6 +133,7 @@ class TopologyKeeper:
         self._queue_turns: Turns[str] = Turns(*times)
         self._depths = DepthHistory(self._pace.slot_seconds, clock)
         self._may_look = not self.is_aws
+        self._aged_at: dict[str, float] = {}
 
     @property
     def slot_seconds(self) -> float:
@@ -234,6 +236,7 @@ class TopologyKeeper:
         turns = self._queue_turns
         turns.keep(asked)
         self._depths.keep(self._queues.keys())
+        self._aged_at = {arn: at for arn, at in self._aged_at.items() if arn in self._queues}
         due = turns.next(MAX_NEW, max_known)
         for arn, queue in self._ask("sqs:GetQueueAttributes", due, self._read_queue, turns):
             turns.note(arn, changed=self._keep_queue(arn, queue))
@@ -327,12 +330,16 @@ class TopologyKeeper:
         if url is None or details is None:
             return Queue(known, "missing")
         kept = replace(details, attributes={}, policy=None)
-        return Queue(known, "known", kept, datetime.now(UTC), self._oldest_sent_at(url, kept))
+        return Queue(known, "known", kept, datetime.now(UTC), self._oldest_sent_at(arn, url, kept))
 
-    def _oldest_sent_at(self, url: str, details: QueueDetails) -> datetime | None:
+    def _oldest_sent_at(self, arn: str, url: str, details: QueueDetails) -> datetime | None:
         """Return when the oldest message was sent, as far as an emulator tells; AWS only tells CloudWatch."""
         if not self._may_look or not 0 < details.total <= MAX_AGED:
             return None
+        known, now = self._queues[arn], self._clock()
+        if known.details == details and now < self._aged_at.get(arn, float("-inf")) + AGE_SECONDS:
+            return known.oldest_sent_at
+        self._aged_at[arn] = now
         try:
             return oldest_sent_at(url)
         except CannotLook:
