@@ -20,6 +20,7 @@ from consumer.untap import remove_tap
 from local.emulators import ROOT
 from local.settings import own_tap_name
 from pipeline.aws import sns_client, sqs_client
+from pipeline.endpoint import in_parallel
 from pipeline.watching import parse_patterns
 from tests.support.endpoints import create_queue, create_topic, refuse, subscribe
 from tests.support.recording import Recorder
@@ -111,6 +112,23 @@ def test_a_topic_that_is_refused_costs_the_others_nothing_and_is_tried_less_and_
     [line] = lines(caplog)
     assert line.startswith("not watched: secret-a, secret-b: ")
     assert refused.count <= 2 * 6
+
+
+def test_of_a_thousand_topics_those_that_are_refused_are_one_short_line(
+    proxy: RefusingProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"{'secret' if number % 10 == 0 else 'topic'}-{number:03}" for number in range(1_000)]
+    in_parallel(create_topic, names)
+    proxy.refuse("Subscribe", containing=":secret-")
+    tap = open_tap_behind(proxy)
+    caplog.clear()
+
+    tap.keep()
+
+    assert len(tap.status.topics) == 900
+    [line] = lines(caplog)
+    assert line.startswith("not watched: secret-000, secret-010, ")
+    assert "secret-090 and 90 more: " in line
 
 
 def test_throttling_is_one_line_and_is_over_as_soon_as_the_endpoint_allows(
