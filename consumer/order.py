@@ -14,6 +14,7 @@ that none dies for those in front of it,
   that a message that kills its consumer takes no others with it.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -24,6 +25,8 @@ from pipeline.store.failures import FailedTry
 
 # A retry that has not come by then was received by another consumer.
 OVERDUE_SECONDS = 60.0
+# Of so many groups, one is always about to be retried. Senders choose how many there are.
+MAX_WAITING_GROUPS = 1000
 # For several of a group: of what is visible at once, LocalStack delivers some before the rest is visible.
 MIN_HIDDEN_SECONDS = 1
 
@@ -108,11 +111,12 @@ class GroupOrder(AnyOrder):
         received = set(map(_group, deliveries))
         is_smooth = not hidden and all(delivery.receive_count == 1 for delivery in deliveries)
         with self._lock:
-            self._due = {
-                group: due
-                for group, due in self._due.items()
-                if group not in received and now < due + OVERDUE_SECONDS
+            due = {
+                group: at
+                for group, at in self._due.items()
+                if group not in received and now < at + OVERDUE_SECONDS
             } | {group: now + wait for group, wait in hidden.items() if wait}
+            self._due = dict(itertools.islice(due.items(), max(0, len(due) - MAX_WAITING_GROUPS), None))
             self._size = min(2 * self._size, MAX_BATCH) if is_smooth else 1
 
 

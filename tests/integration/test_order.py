@@ -1,15 +1,19 @@
 """On a FIFO queue the order holds within each message group, and groups are handled side by side."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from consumer.handler import Failures, Handler
+from consumer.order import MAX_WAITING_GROUPS, GroupOrder
 from pipeline.aws import Topic, sns_client
+from pipeline.envelope import Publication
 from pipeline.message import Delivery, new_message
 from tests.support.consuming import TestConsumer
 from tests.support.emulators import Names
+from tests.support.examples import raw_arrival
 from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
@@ -195,6 +199,18 @@ def test_a_group_waits_for_its_back_off_and_others_are_handled_meanwhile(
 
     wait_for(lambda: (consumer.poller.poll_once(), consumer.left_in_queue() == 0)[1], seconds=20)
     assert recorder.of_group("a") == ["a1", "a1", "a2", "a3"]
+
+
+def test_groups_without_end_that_fail_take_no_memory_without_end() -> None:
+    order = GroupOrder()
+
+    for number in range(3 * MAX_WAITING_GROUPS):
+        publication = Publication(group_id=str(number))
+        one = raw_arrival("poison")
+        delivery = replace(one, message=replace(one.message, publication=publication))
+        assert order.settle([delivery], {delivery: 900}) == {delivery: 900}
+
+    assert len(order._due) == MAX_WAITING_GROUPS
 
 
 def test_a_message_that_cannot_be_read_holds_its_group_back(
