@@ -25,6 +25,7 @@ from tests.support.stores import Store
 from tests.support.waiting import wait_for
 
 GROUPS = 16
+VISIBILITY_SECONDS = 3
 KILLS = 12 if MESSAGES >= 10_000 else 4
 
 
@@ -61,6 +62,16 @@ def assert_none_is_overtaken(numbers: list[int], step: int) -> None:
         highest = max(highest, number)
 
 
+def end(consumer: Service, number: int) -> None:
+    """Stop a consumer, kill it, or freeze it until others have what it holds, in turn."""
+    if number % 3 == 2:
+        consumer.process.send_signal(signal.SIGSTOP)
+        threading.Event().wait(VISIBILITY_SECONDS + 1)
+        consumer.process.send_signal(signal.SIGCONT)
+    consumer.process.send_signal(signal.SIGKILL if number % 3 == 1 else signal.SIGTERM)
+    consumer.process.wait(10)
+
+
 def test_kills_faults_and_failures_leave_every_group_complete_and_in_order(
     create: Callable[..., Names],
     proxy: FaultyProxy,
@@ -74,7 +85,7 @@ def test_kills_faults_and_failures_leave_every_group_complete_and_in_order(
         **names.environment,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.port}",
         "DATABASE_URL": store.url,
-        "VISIBILITY_TIMEOUT_SECONDS": "3",
+        "VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_SECONDS),
         "HANDLER": "tests.support.handlers:stumble,tests.support.handlers:record,store",
         "RECORD": str(tmp_path / "record"),
         "RETRY_SECONDS": "1",
@@ -88,8 +99,7 @@ def test_kills_faults_and_failures_leave_every_group_complete_and_in_order(
         assert time.monotonic() < deadline, f"{len(announced(producer))} announced"
         consumer = start("consumer", environment, wait=False)
         threading.Event().wait(random.uniform(1.5, 4))
-        consumer.process.send_signal(signal.SIGKILL if killed % 2 else signal.SIGTERM)
-        consumer.process.wait(10)
+        end(consumer, killed)
         killed += 1
     producer.process.ask_to_stop()
     producer.process.wait(10)
