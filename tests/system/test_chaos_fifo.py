@@ -29,11 +29,23 @@ VISIBILITY_SECONDS = 3
 KILLS = 12 if MESSAGES >= 10_000 else 4
 
 
+@pytest.fixture(params=["ministack", "localstack"] if MESSAGES >= 10_000 else ["ministack"])
+def emulator(request: pytest.FixtureRequest) -> str:
+    """Each emulator in turn; at a small size only the quick one."""
+    return str(request.param)
+
+
 @pytest.fixture
-def proxy(ministack_port: int) -> Iterator[FaultyProxy]:
-    proxy = FaultyProxy(ministack_port, share=0.1)
+def proxy(emulator: str, request: pytest.FixtureRequest) -> Iterator[FaultyProxy]:
+    proxy = FaultyProxy(request.getfixturevalue(f"{emulator}_port"), share=0.1)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def fifo(emulator: str, create: Callable[..., Names]) -> Names:
+    # Being killed costs a try, so there must be enough of them.
+    return create(emulator, ".fifo", MAX_RECEIVE_COUNT="1000")
 
 
 def stored_by_group(store: Store) -> dict[str, list[int]]:
@@ -73,16 +85,14 @@ def end(consumer: Service, number: int) -> None:
 
 
 def test_kills_faults_and_failures_leave_every_group_complete_and_in_order(
-    create: Callable[..., Names],
+    fifo: Names,
     proxy: FaultyProxy,
     store: Store,
     start: Callable[..., Service],
     tmp_path: Path,
 ) -> None:
-    # On MiniStack: LocalStack lets messages overtake others whose visibility timeout has ended.
-    names = create("ministack", ".fifo", MAX_RECEIVE_COUNT="1000")
     environment = {
-        **names.environment,
+        **fifo.environment,
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.port}",
         "DATABASE_URL": store.url,
         "VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_SECONDS),
@@ -104,7 +114,7 @@ def test_kills_faults_and_failures_leave_every_group_complete_and_in_order(
     producer.process.ask_to_stop()
     producer.process.wait(10)
 
-    counter = TestConsumer(names, store)
+    counter = TestConsumer(fifo, store)
     wait_for(lambda: counter.left_in_queue() == 0, seconds=PATIENCE_SECONDS, what="an empty queue")
 
     ids = stored_ids(store)
