@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from tests.support.endpoints import client, create_queue, create_topic, subscribe
 from tests.support.ports import closed_port
@@ -122,6 +123,31 @@ def test_many_actions_that_are_refused_or_throttled_are_a_line_each_and_the_rest
     queues = {queue["name"]: queue["state"] for queue in watching.topology()["queues"]}
     assert queues["billing"] == "known"
     assert set(watching.warnings().values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("operation", "method"), [("GetQueueUrl", "GET"), ("GetQueueAttributes", "GET"), ("PurgeQueue", "DELETE")]
+)
+def test_who_may_not_look_into_a_queue_or_purge_it_is_told_so(
+    operation: str,
+    method: str,
+    proxy: tuple[RefusingProxy, dict[str, str]],
+    open_viewer: Callable[..., FlaskClient],
+    store: Store,
+) -> None:
+    refusing, _ = proxy
+    create_queue("billing")
+    refused = refusing.refuse(operation)
+    with refusing.before_clients():
+        viewer = open_viewer(store, "orders")
+
+    answer: Any = viewer.open("/api/waiting?queue=billing", method=method)
+
+    assert answer.status_code == 503
+    assert answer.json["detail"].startswith("SQS refuses: ")
+    assert f"when calling the {operation} operation: {REASONS[DENIED]}" in answer.json["detail"]
+    refusing.allow(refused)
+    wait_for(lambda: viewer.open("/api/waiting?queue=billing", method=method).status_code == 200)
 
 
 def test_an_endpoint_where_much_is_odd_is_watched(

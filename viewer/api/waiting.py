@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from botocore.exceptions import ClientError
 from pydantic import ConfigDict, Field
 
 from pipeline.endpoint import is_missing
@@ -97,9 +98,11 @@ def _refusals(queue: str) -> Iterator[None]:
         yield
     except NoAnswer as error:
         raise Problem(503, f"SQS does not answer: {error}") from None
-    except AWS_ERRORS as error:
+    except ClientError as error:
         if is_missing(error):
             raise Problem(404, f"there is no queue {queue}") from None
+        raise Problem(503, f"SQS refuses: {explain(error)}") from None
+    except AWS_ERRORS as error:
         raise Problem(503, f"SQS does not answer: {explain(error)}") from None
 
 
