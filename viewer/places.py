@@ -1,5 +1,7 @@
 """Places: where in the store everything is that a search finds, however long that takes."""
 
+import math
+import time
 from collections.abc import Iterator
 
 from pipeline.search.sql import EVERYTHING, Search
@@ -13,11 +15,14 @@ PAGE = 500
 TURN_SECONDS = 60.0  # how long to wait for a turn among searches
 
 
-def find_places(reader: Reader, wanted: Search, newest: int) -> Iterator[tuple[int, int]]:
+def find_places(
+    reader: Reader, wanted: Search, newest: int, seconds: float = math.inf
+) -> Iterator[tuple[int, int]]:
     """Yield the seq and size of each message found up to this seq, oldest first.
 
-    What takes too long is read in shorter windows. Raises SearchFailed.
+    What takes too long is read in shorter windows. Raises SearchFailed, also after so many seconds.
     """
+    end_at = time.monotonic() + seconds
     oldest = reader.places(EVERYTHING, after=0, before=newest + 1, limit=1)
     seq = oldest[0][0] - 1 if oldest else newest
     window, patience = MAX_WINDOW, TURN_SECONDS
@@ -36,4 +41,6 @@ def find_places(reader: Reader, wanted: Search, newest: int) -> Iterator[tuple[i
                 raise
             continue
         yield from found
+        if time.monotonic() > end_at:
+            raise SearchTooSlow(f"the search took longer than {seconds:g} seconds: narrow it")
         seq = found[-1][0] if len(found) == PAGE else end

@@ -274,6 +274,18 @@ def test_more_than_the_most_are_refused(
     assert "the search finds more than 3 messages" in answer.json["detail"]  # type: ignore[index]
 
 
+def test_a_search_that_takes_too_long_is_not_replayed(
+    viewer: FlaskClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("viewer.replay.sources.SEARCH_SECONDS", 0)
+    store.add([arrival("x")])
+
+    answer = viewer.post("/api/replays", json={"per_second": 10})
+
+    assert (answer.status_code, "narrow it" in answer.json["detail"]) == (503, True)  # type: ignore[index]
+    assert viewer.get("/api/replays").json == {"replays": []}
+
+
 def test_a_read_only_viewer_replays_nothing(open_viewer: OpenViewer, store: Store, ministack: Names) -> None:
     store.add([arrival("x")])
     viewer = open_viewer(store, ministack.topic, read_only=True)
@@ -389,6 +401,12 @@ LINE = {"source": "/s", "id": "1", "body": "x", "size": 1, "time": "2026-01-31T1
         (json.dumps(LINE)[:-1].encode() + b', "data": ' + b"[" * 99_999 + b"]" * 99_999 + b"}", "line 1"),
         (b'{"body": "\\ud800"}', "line 1 is no message"),
         (b"\xff\xfe", "line 1 is no message"),
+        (b"\n" * 8 * 2**20, "more than 20,000 lines"),
+        (
+            json.dumps({**LINE, "attributes": {f"a{n}": "" for n in range(100_000)}}).encode(),
+            "line 1 has more attributes",
+        ),
+        (json.dumps({**LINE, "attribute_types": {"a": 1}}).encode(), "line 1 is no message"),
     ],
 )
 def test_a_file_that_is_none_is_refused_before_anything_is_sent(

@@ -36,6 +36,10 @@ WRITES = (
     ("POST", "/api/dead-letters/redrive", '{"all":true}'),
     ("DELETE", "/api/dead-letters?status=lost", None),
     ("DELETE", "/api/dead-letters/redrive", None),
+    ("POST", "/api/dead-letters/redrive?queue=orders-dlq", '{"all":true}'),
+    ("POST", "/api/messages/exact", '{"body":"rebound","queue":"orders"}'),
+    ("POST", "/api/replays", '{"per_second":10}'),
+    ("DELETE", "/api/replays/1", None),
     ("PUT", "/api/faults", '{"fail":1}'),
 )
 READS = ("/", "/api/messages", "/api/dead-letters", "/api/messages.ndjson", "/metrics", "/docs")
