@@ -323,9 +323,9 @@ def operations(viewer: FlaskClient) -> Iterator[tuple[str, str, set[str]]]:
 def paths(template: str, count: int) -> list[str]:
     """Return the paths of an endpoint; one with an unknown parameter needs to be thought of here."""
     filled = [
-        template.replace("{seq}", str(place + 1)).replace(
-            "{message_id}", f"00000000-0000-0000-0000-{place:012}"
-        )
+        template.replace("{seq}", str(place + 1))
+        .replace("{id}", str(place + 1))
+        .replace("{message_id}", f"00000000-0000-0000-0000-{place:012}")
         for place in range(count)
     ]
     assert "{" not in filled[0]
