@@ -20,10 +20,12 @@ from pipeline.stopping import Stopped
 
 # The last is raised for an answer that is not AWS's, such as the HTML page of a gateway.
 AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
-# A missing table or column is an outage, too: the schema is not created yet, or of another release.
+# A missing table or column is an outage, too: the schema is not created yet, or of another release. So is a
+# server that only reads: it is a standby, or was the primary until a moment ago.
 DATABASE_ERRORS = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
 )

@@ -1,5 +1,6 @@
 """Settings, read from environment variables once at the start and checked before anything else happens."""
 
+import re
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
@@ -11,6 +12,8 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # .fifo is that of a FIFO topic or queue.
 StandardName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,80}$")]
 ResourceName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo)$")]
+# "target_session_attrs", libpq. Without it the services use the first.
+WRITABLE = ("read-write", "primary", "any")
 
 
 class Settings(BaseSettings):
@@ -46,7 +49,8 @@ class DatabaseSettings(Settings):
     """Settings of the services that use the store."""
 
     database_url: SecretStr = Field(
-        description="PostgreSQL database, as `postgresql://user:password@host/database`"
+        description="PostgreSQL database, as `postgresql://user:password@host/database`; several servers, of "
+        "which the primary is used, as `postgresql://user:password@host1,host2/database`"
     )
 
     @field_validator("database_url")
@@ -54,6 +58,11 @@ class DatabaseSettings(Settings):
     def _is_postgresql(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("should begin with postgresql://")
+        wanted = re.search(r"[?&]target_session_attrs=([^&]*)", value.get_secret_value())
+        if wanted and wanted[1] not in WRITABLE:
+            raise ValueError(
+                f"target_session_attrs should be one of {', '.join(WRITABLE)}: the services write"
+            )
         return value
 
 

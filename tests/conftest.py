@@ -9,6 +9,7 @@ pytest.register_assert_rewrite("tests.support")
 pytest_plugins = [
     "tests.support.scheduling",
     "tests.support.postgres",
+    "tests.support.failover",
     "tests.support.emulators",
     "tests.support.certificates",
     "tests.support.services",

@@ -1,21 +1,29 @@
-"""Connections to PostgreSQL: a pool, and how long to wait for a server that does not answer."""
+"""Connections to PostgreSQL: a pool, and how long to wait for a server that does not answer.
+
+The URL may name several servers, of which one is the primary and may change ("Specifying Multiple Hosts",
+libpq). Only a server that can be written to is used: with another one the store would stand still unnoticed.
+"""
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 SCHEMA = "fanout_store"
 CHANNEL = "fanout_messages"
 DELETED = "deleted"  # the payload of a notification that messages were deleted, not added
 
-CONNECT_TIMEOUT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 5  # of all servers together, unless there are more than two
+MIN_CONNECT_TIMEOUT_SECONDS = 2  # of each server; libpq has no shorter one
+ASK_AGAIN_SECONDS = 1.0
 # A server that hangs breaks no connection: this is how long a statement may take. Together with a long poll
 # it must stay well below the default of STALL_SECONDS.
 ANSWER_SECONDS = 15.0
@@ -31,6 +39,18 @@ class _Connection(psycopg.Connection[TupleRow]):
 
     answer_seconds: float | None = ANSWER_SECONDS
     abandoned: Callable[[], bool] | None = None
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **options: Any) -> Self:
+        """Connect as psycopg does; pass the error, or None, to the option `note` if it is given."""
+        note: Callable[[psycopg.Error | None], None] = options.pop("note", lambda _: None)
+        try:
+            connection = super().connect(conninfo, **options)
+        except psycopg.Error as error:
+            note(error)
+            raise
+        note(None)
+        return connection
 
     def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
         """Wait for the server as psycopg does, but for a limited time."""
@@ -83,17 +103,17 @@ class Database:
         `statement_seconds`, if given, and soon after `abandoned` has returned true: both raise QueryCanceled.
         """
         self._url = database_url
-        self._options = _connection_options(schema_version, statement_seconds)
+        self._options = _connection_options(database_url, schema_version, statement_seconds)
         self._answer_seconds = answer_seconds
         self._abandoned = abandoned
+        self._failure: psycopg.Error | None = None  # of the last attempt to connect
         self._pool = ConnectionPool(
             database_url,
             connection_class=_Connection,
-            kwargs={"autocommit": True, **self._options},
+            kwargs={"autocommit": True, "note": self._note, **self._options},
             min_size=0,
             max_size=max_connections,
             open=False,
-            timeout=CONNECT_TIMEOUT_SECONDS,
             # The pool's own attempts back off to minutes. Callers (pipeline.retry) ask for a new connection
             # every few seconds, so the pool should give up early.
             reconnect_timeout=1,
@@ -106,16 +126,46 @@ class Database:
 
         A `patient` connection waits for its statements without a limit of its own, and never cancels one.
         """
-        with self._pool.connection() as connection:
-            connection.answer_seconds = None if patient else self._answer_seconds
-            connection.abandoned = None if patient else self._abandoned
-            try:
+        connection = self._take()
+        try:
+            with connection:
+                connection.answer_seconds = None if patient else self._answer_seconds
+                connection.abandoned = None if patient else self._abandoned
                 with self._unlimited(connection) if patient else contextlib.nullcontext():
                     yield connection
-            finally:
-                if connection.closed:
-                    # When the server went away, the pool's other connections are broken too.
-                    self._pool.drain()
+        except psycopg.errors.ReadOnlySqlTransaction:
+            connection.close()  # no primary any more, while the connection still works
+            raise
+        finally:
+            if connection.closed:
+                # When the server went away, the pool's other connections are broken too.
+                self._pool.drain()
+            self._pool.putconn(connection)
+
+    def _take(self) -> _Connection:
+        """Take a connection from the pool; raises why there is none as soon as an attempt to connect failed.
+
+        The pool would let its callers wait for the whole time, even after it has given up.
+        """
+        give_up_at = time.monotonic() + CONNECT_TIMEOUT_SECONDS
+        while True:
+            try:
+                connection = self._pool.getconn(ASK_AGAIN_SECONDS)
+            except PoolTimeout:
+                if self._failure:
+                    raise psycopg.OperationalError(str(self._failure)) from None
+                if time.monotonic() > give_up_at:
+                    raise
+                continue
+            if reason := _why_read_only(connection):
+                connection.close()
+                self._pool.drain()
+                self._pool.putconn(connection)
+                raise psycopg.OperationalError(reason)
+            return connection
+
+    def _note(self, failure: psycopg.Error | None) -> None:
+        self._failure = failure
 
     @contextlib.contextmanager
     def _unlimited(self, connection: psycopg.Connection[TupleRow]) -> Iterator[None]:
@@ -144,7 +194,30 @@ class Database:
             }
 
 
-def _connection_options(schema_version: int, statement_seconds: float | None) -> dict[str, Any]:
+def _why_read_only(connection: psycopg.Connection[TupleRow]) -> str | None:
+    """Return what is wrong if the server, as it has last reported, can only be read from."""
+    info = connection.info
+    if "on" not in (
+        info.parameter_status("in_hot_standby"),
+        info.parameter_status("default_transaction_read_only"),
+    ):
+        return None
+    return f"PostgreSQL at {info.host}:{info.port} is read-only: a standby, or no longer the primary"
+
+
+def _read_url(database_url: str) -> Mapping[str, Any]:
+    try:
+        return conninfo_to_dict(database_url)
+    except psycopg.Error:
+        # Its text quotes the URL, with the password.
+        raise SystemExit("DATABASE_URL is not allowed: libpq cannot read it as a connection URI") from None
+
+
+def _connection_options(
+    database_url: str, schema_version: int, statement_seconds: float | None
+) -> dict[str, Any]:
+    named = _read_url(database_url)
+    servers = str(named.get("host") or named.get("hostaddr") or "").count(",") + 1
     options = {
         "timezone": "UTC",
         "search_path": SCHEMA,
@@ -154,7 +227,8 @@ def _connection_options(schema_version: int, statement_seconds: float | None) ->
         "statement_timeout": f"{int(1000 * (statement_seconds or 0))}ms",  # 0: none
     }
     return {
-        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "connect_timeout": max(MIN_CONNECT_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS // servers),
+        "target_session_attrs": named.get("target_session_attrs") or "read-write",
         "application_name": f"fanout {threading.current_thread().name}",
         # A server that vanishes is noticed within half a minute, and within ten seconds of sending to it. The
         # kernel's default is a quarter of an hour, in which the loop would count as stalled.

@@ -100,6 +100,11 @@ INSERT_REPEATED: LiteralString = f"""
         WHERE NOT has_stored AND (SELECT count(*) FROM duplicates o WHERE o.seq = d.seq) < %(most)s)
     SELECT d.place, NOT d.has_stored AND {IS_DUPLICATE} FROM d JOIN messages m USING (seq)"""
 
+# A message may be found stored although no standby has it yet: the connection or the server ended while its
+# commit waited for a synchronous one. If its delivery was deleted then, a failover would lose it. Reading
+# waits for no standby, but a commit of something in the log does, and that comes after the message.
+WAIT_FOR_STANDBY: LiteralString = "SELECT pg_logical_emit_message(true, 'fanout', '')"
+
 # A resolved failure is of interest only beside its message.
 PRUNE: LiteralString = f"""
     WITH removed AS (
@@ -149,6 +154,7 @@ class Writer:
                 # Again from the beginning, if one was removed from the store in the meantime.
                 for place, is_duplicate in connection.execute(INSERT_REPEATED, _parameters(known)):
                     added[place] = "duplicate" if is_duplicate else "retried"
+                connection.execute(WAIT_FOR_STANDBY)
         return [added[row["place"]] for row in rows]
 
     def prune(self, keep: int) -> int:

@@ -110,6 +110,26 @@ def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in str(exit_.value)
 
 
+@pytest.mark.parametrize("wanted", ["", "&target_session_attrs=read-write", "&target_session_attrs=primary"])
+def test_the_database_may_have_several_servers(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    url = f"postgresql://user:hunter2@one:5432,two:5433/database?sslmode=require{wanted}"
+    monkeypatch.setenv("DATABASE_URL", url)
+
+    assert load_settings(ConsumerSettings).database_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize("wanted", ["standby", "read-only", "prefer-standby", ""])
+def test_a_database_that_cannot_be_written_to_is_refused(
+    monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://u:hunter2@one,two/db?target_session_attrs={wanted}")
+
+    with pytest.raises(SystemExit, match="target_session_attrs should be one of read-write") as exit_:
+        load_settings(ConsumerSettings)
+
+    assert "hunter2" not in str(exit_.value)
+
+
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "")
 
