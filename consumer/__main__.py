@@ -61,7 +61,12 @@ def main() -> None:
     sources = [] if settings.watch_only else [own_source(settings, writer, faults)]
     sources += [tapped] if tapped else []
     checks = {name: check for source in sources for name, check in source.checks.items()}
-    health = Health(settings.stall_seconds, {**checks, "database": lambda: check_schema(database)})
+
+    def check_database() -> None:
+        check_schema(database)
+        writer.check_commits()
+
+    health = Health(settings.stall_seconds, {**checks, "database": check_database})
     serve_health(health, settings.host, settings.port)
     log.info("started", extra={"settings": settings.model_dump(mode="json")})
 

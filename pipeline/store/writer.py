@@ -105,6 +105,13 @@ INSERT_REPEATED: LiteralString = f"""
 # waits for no standby, but a commit of something in the log does, and that comes after the message.
 WAIT_FOR_STANDBY: LiteralString = "SELECT pg_logical_emit_message(true, 'fanout', '')"
 
+# Seen of the sessions of the same role.
+HANGING_COMMITS: LiteralString = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event = 'SyncRep'
+          AND query_start < clock_timestamp() - make_interval(secs => %s)"""
+COMMIT_SECONDS = 3.0  # as long as no commit takes
+
 # A resolved failure is of interest only beside its message.
 PRUNE: LiteralString = f"""
     WITH removed AS (
@@ -156,6 +163,13 @@ class Writer:
                     added[place] = "duplicate" if is_duplicate else "retried"
                 connection.execute(WAIT_FOR_STANDBY)
         return [added[row["place"]] for row in rows]
+
+    def check_commits(self) -> None:
+        """Raise psycopg.OperationalError if commits hang because no synchronous standby is there."""
+        with self._database.connection() as connection:
+            row = connection.execute(HANGING_COMMITS, [COMMIT_SECONDS]).fetchone()
+        if row != (0,):
+            raise psycopg.OperationalError("commits wait for a synchronous standby")
 
     def prune(self, keep: int) -> int:
         """Remove all but the newest `keep` messages, in short transactions; return how many were removed.

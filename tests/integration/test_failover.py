@@ -85,6 +85,14 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password() -> None:
     assert "s3cret" not in str(refused.value)
 
 
+def is_hanging(store: Store) -> bool:
+    try:
+        store.check_commits()
+    except psycopg.OperationalError as error:
+        return "commits wait for a synchronous standby" in str(error)
+    return False
+
+
 def test_a_message_that_no_standby_has_is_not_taken_for_stored(pair: Pair) -> None:
     store = Store(pair.url, answer_seconds=1)
     store.create_schema()
@@ -92,6 +100,7 @@ def test_a_message_that_no_standby_has_is_not_taken_for_stored(pair: Pair) -> No
     pair.standby.kill()
     with pytest.raises(psycopg.OperationalError):
         store.add([delivery])
+    wait_for(lambda: is_hanging(store), what="hanging commits noticed")
     # Its commit no longer waits: the message can be seen, and only the primary has it.
     pair.primary.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -108,6 +117,7 @@ def test_a_message_that_no_standby_has_is_not_taken_for_stored(pair: Pair) -> No
     pair.standby.start()
     waiting.join(20)
     assert added == ["retried"]
+    assert not is_hanging(store)
     pair.primary.kill()
     pair.standby.promote()
     assert pair.standby.execute("SELECT count(*) FROM fanout_store.messages") == [(1,)]
