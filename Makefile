@@ -59,7 +59,7 @@ test-containers: $(VENV)/dev.txt ## build the images and test the system in Dock
 	DOCKER="$(DOCKER)" COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest -m containers $(PYTEST)
 
 chaos: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## run the chaos tests at full size (10,000 messages each)
-	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest tests/system/test_chaos.py tests/system/test_chaos_fifo.py $(PYTEST)
+	CHAOS_MESSAGES=10000 $(BIN)/python -m pytest $(addprefix tests/system/,test_chaos.py test_chaos_fifo.py test_failover.py) $(PYTEST)
 
 attack: $(VENV)/dev.txt $(LOCALSTACK_VENV)/done.txt ## attack a running system (EMULATOR=localstack for LocalStack, REPORT=1 writes docs/attack.md)
 	$(BIN)/python -m tests.attack $(if $(REPORT),--report) $(ATTACKS)
@@ -159,7 +159,7 @@ release: registry ## deploy the images of `make push` with a kustomize overlay (
 	@overlays/release.sh $(OVERLAY) $(REGISTRY) $(TAG)
 
 # The manifests of LocalStack and PostgreSQL carry the versions of their images instead.
-VERSIONED = $(filter-out kubernetes/localstack%.yaml kubernetes/postgres%.yaml,$(wildcard kubernetes/*.yaml kubernetes/*/*.yaml overlays/*/*.yaml))
+VERSIONED = $(filter-out kubernetes/localstack%.yaml kubernetes/postgres%.yaml overlays/ha/postgres.yaml,$(wildcard kubernetes/*.yaml kubernetes/*/*.yaml overlays/*/*.yaml))
 # In a ConfigMap, everything after the line with the name of the file is replaced.
 define embed
 	@sed '/$(notdir $(2)): |/q' $(1) >$(1).new

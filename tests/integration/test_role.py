@@ -12,11 +12,12 @@ from typing import LiteralString
 import psycopg
 import pytest
 
+from local.emulators import ROOT
 from local.postgres import ROLE, Postgres
 from local.process import stop_all
 from pipeline.store.migrate import MIGRATIONS, SCHEMA_VERSION, Migration, migrate
 from tests.support.examples import arrival
-from tests.support.manifests import container_of
+from tests.support.manifests import container_of, read
 from tests.support.postgres import open_folder
 from tests.support.stores import QUEUE, Store
 
@@ -194,6 +195,29 @@ def test_a_new_volume_gets_the_role_from_the_image_and_keeps_it(folder: Path) ->
             "SELECT rolsuper, rolpassword ~ '^SCRAM' FROM pg_authid WHERE rolname = 'fanout'"
         )
         assert found.fetchone() == (False, True)
+
+
+def test_cloudnativepg_prepares_the_role_so_that_it_may_do_nothing_else(folder: Path) -> None:
+    [cluster] = read([ROOT / "overlays" / "ha" / "postgres.yaml"])
+    volume = Volume(folder, "postgres")
+
+    with volume.started():
+        with volume.connect("postgres") as connection:
+            # What the operator does with `owner` and `database`.
+            connection.execute("CREATE ROLE fanout LOGIN")
+            connection.execute("ALTER DATABASE fanout OWNER TO fanout")
+            for statement in cluster["spec"]["bootstrap"]["initdb"]["postInitApplicationSQL"]:
+                connection.execute(statement)
+        with open_store(volume) as store:
+            store.create_schema()
+            store.add([arrival("hello")])
+            assert len(store.find(limit=5)) == 1
+        with volume.connect("fanout") as connection:
+            for statement in FORBIDDEN:
+                with pytest.raises(
+                    (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue)
+                ):
+                    connection.execute(statement)
 
 
 def test_an_error_in_the_preparation_keeps_the_container_from_starting(folder: Path) -> None:

@@ -22,7 +22,7 @@ OLDEST_VERSION = (1, 29)
 # Each is listed twice, with a strict schema and a lenient one.
 VERSIONS = [v for v in all_versions()[::2] if tuple(map(int, v.split(".")[:2])) >= OLDEST_VERSION]
 # Kinds that Kubernetes itself does not have, and therefore no schema.
-FOREIGN_GROUPS = ("keda.sh/", "monitoring.coreos.com/")
+FOREIGN_GROUPS = ("keda.sh/", "monitoring.coreos.com/", "postgresql.cnpg.io/")
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 BASE = ROOT / "kubernetes"
