@@ -5,7 +5,8 @@ Hooks", LocalStack), inside its own process and with `__name__ == "builtins"`. A
 true there, so the last line calls the function unconditionally. `make run` executes the same file.
 
 It reads these environment variables: TOPIC_NAME, QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS, MAX_RECEIVE_COUNT,
-AWS_ENDPOINT_URL (inside LocalStack the default is LocalStack itself) and AWS_REGION. A topic or queue whose
+FILTER_POLICY (JSON, of the subscription; unset: the queue gets every message), AWS_ENDPOINT_URL (inside
+LocalStack the default is LocalStack itself) and AWS_REGION. A topic or queue whose
 name ends with .fifo is a FIFO topic or queue; the dead-letter queue is of the same kind as its queue.
 """
 
@@ -71,6 +72,10 @@ def create_resources() -> None:
     sns.set_subscription_attributes(
         SubscriptionArn=subscription_arn, AttributeName="RawMessageDelivery", AttributeValue="true"
     )
+    if filter_policy := os.environ.get("FILTER_POLICY"):
+        sns.set_subscription_attributes(
+            SubscriptionArn=subscription_arn, AttributeName="FilterPolicy", AttributeValue=filter_policy
+        )
     print(f"created: topic {topic_arn}, queue {queue_arn}, dead-letter queue {dead_letter_arn}", flush=True)
 
 
