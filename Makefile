@@ -33,7 +33,7 @@ export DOCKER KUBECTL
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run watch unwatch samples test chaos attack bench bench-pipeline bench-viewer bench-watch test-containers lint types format readme vendor lock sbom localstack clean distclean
+.PHONY: help run example watch unwatch samples test chaos attack bench bench-pipeline bench-viewer bench-watch test-containers lint types format readme vendor lock sbom localstack clean distclean
 .PHONY: images push compose compose-down deploy forward undeploy secret aws release manifests
 
 help: ## list the targets
@@ -41,6 +41,9 @@ help: ## list the targets
 
 run: $(VENV)/run.txt $(if $(filter localstack,$(EMULATOR)),$(LOCALSTACK_VENV)/done.txt) ## run the whole system on this machine (EMULATOR=localstack for LocalStack)
 	@$(BIN)/python -m local
+
+example: $(VENV)/run.txt $(if $(filter localstack,$(EMULATOR)),$(LOCALSTACK_VENV)/done.txt) ## run the whole system with an example application (NAME=visits)
+	@$(BIN)/python -m local.example $(NAME)
 
 watch: $(VENV)/run.txt ## watch the topics of an endpoint of your own (AWS_ENDPOINT_URL=… or AWS_PROFILE=…, WATCH=… for some)
 	@$(BIN)/python -m local.watch
@@ -159,7 +162,7 @@ release: registry ## deploy the images of `make push` with a kustomize overlay (
 	@overlays/release.sh $(OVERLAY) $(REGISTRY) $(TAG)
 
 # The manifests of LocalStack and PostgreSQL carry the versions of their images instead.
-VERSIONED = $(filter-out kubernetes/localstack%.yaml kubernetes/postgres%.yaml overlays/ha/postgres.yaml,$(wildcard kubernetes/*.yaml kubernetes/*/*.yaml overlays/*/*.yaml))
+VERSIONED = $(filter-out kubernetes/localstack%.yaml kubernetes/postgres%.yaml overlays/ha/postgres.yaml,$(wildcard kubernetes/*.yaml kubernetes/*/*.yaml overlays/*/*.yaml examples/*/kubernetes/*.yaml))
 # In a ConfigMap, everything after the line with the name of the file is replaced.
 define embed
 	@sed '/$(notdir $(2)): |/q' $(1) >$(1).new

@@ -6,7 +6,7 @@ from local.emulators import aws_environment, create_resources, start_emulator
 from local.postgres import Postgres
 from local.process import Process
 from local.settings import RunSettings
-from local.system import Environment, System, run_system
+from local.system import Environment, Service, System, run_system
 from pipeline.settings import load_settings
 from pipeline.watching import ALL
 
@@ -18,9 +18,9 @@ class WholeSystem(System):
         """Start nothing yet."""
         self._settings = settings
         services = {
-            "viewer": settings.viewer_port,
-            "consumer": settings.consumer_port,
-            "producer": settings.producer_port,
+            "viewer": Service("viewer", settings.viewer_port),
+            "consumer": Service("consumer", settings.consumer_port),
+            "producer": Service("producer", settings.producer_port),
         }
         # The consumer cannot tell the topic of its own queue by itself.
         defaults = {"TOPIC_NAME": "broadcasts", "WATCH": ALL}

@@ -4,13 +4,15 @@ import getpass
 import re
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.settings import Port, StandardName
 from pipeline.watching import ALL, parse_patterns
+
+MAX_PARTS = 10  # services of an example
 
 
 class LocalSettings(BaseSettings):
@@ -53,6 +55,19 @@ class RunSettings(LocalSettings):
         "ministack", description="AWS emulator: `ministack` or `localstack`"
     )
     run_folder: Path = Field(Path(".run"), description="folder for the database and the logs")
+
+
+class ExampleSettings(RunSettings):
+    """Those of `make example`."""
+
+    example_port: Annotated[int, Field(ge=1, le=65535 - MAX_PARTS)] = Field(
+        5010, description="first of the ports of an example's services, which take the next ones too"
+    )
+
+    @property
+    def example_ports(self) -> range:
+        """The ports of the services of an example, in order."""
+        return range(self.example_port, self.example_port + MAX_PARTS)
 
 
 def own_tap_name() -> str:

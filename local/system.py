@@ -6,11 +6,13 @@ holds.
 
 import abc
 import contextlib
+import functools
 import os
 import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.emulators import answers_ok
@@ -20,12 +22,22 @@ from local.settings import LocalSettings
 from pipeline.stopping import stop_on_signals
 
 COLORS = {"producer": 36, "consumer": 33, "viewer": 35}
+OTHER_COLOR = 32
 # Ctrl-C ends everything within five seconds.
 SERVICE_STOP_SECONDS = 3.5
 DEPENDENCY_STOP_SECONDS = 1.0
 READY_SECONDS = 30
 
 Environment = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A module that is run, with its port, and variables that nothing else sets for it."""
+
+    module: str
+    port: int
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class System(abc.ABC):
@@ -35,16 +47,17 @@ class System(abc.ABC):
         self,
         settings: LocalSettings,
         run_folder: Path,
-        services: Mapping[str, int],
+        services: Mapping[str, Service],
         defaults: Mapping[str, str],
     ) -> None:
         """Start nothing yet.
 
-        `services` are their ports, in the order in which they start, the viewer first. `defaults` are
-        variables for them, which the user's own environment overrides.
+        `services` are in the order in which they start, the viewer among them. `defaults` are variables for
+        them, which the user's own environment overrides.
         """
         self.page, self.ports, self.viewer_host = settings.page, settings.ports, settings.viewer_host
         self.run_folder, self.services, self.defaults = run_folder, services, defaults
+        self.awaited = ["viewer"]  # the services that have to be ready before the welcome
 
     @abc.abstractmethod
     def start_dependencies(self, started: list[Process]) -> Environment:
@@ -108,29 +121,41 @@ def _run(system: System, stop: threading.Event) -> int:
 
 def _start_services(system: System, environment: Environment, started: list[Process]) -> None:
     """Start the services, and wait until the page answers."""
-    peers = [f"{name}=http://127.0.0.1:{port}" for name, port in system.services.items() if name != "viewer"]
-    for service, port in system.services.items():
+    peers = [
+        f"{name}=http://127.0.0.1:{service.port}"
+        for name, service in system.services.items()
+        if name != "viewer"
+    ]
+    for name, service in system.services.items():
         started.append(
             Process(
-                service,
-                python_module(service),
-                log_file=system.run_folder / f"{service}.log",
+                name,
+                python_module(service.module),
+                log_file=system.run_folder / f"{name}.log",
                 environment={
                     "LOG_FORMAT": "text",
                     **system.defaults,
                     **os.environ,
                     **environment,
-                    "PORT": str(port),
-                    "HOST": system.viewer_host if service == "viewer" else "127.0.0.1",
+                    **service.environment,
+                    "PORT": str(service.port),
+                    "HOST": system.viewer_host if name == "viewer" else "127.0.0.1",
                     "PEERS": ",".join(peers),
                 },
-                on_line=_printer(service),
+                on_line=_printer(name),
             )
         )
-    started[0].wait_until(lambda: answers_ok(f"{system.page}/health?probe=readiness"), READY_SECONDS)
+    for process in started:
+        if process.name in system.awaited:
+            process.wait_until(functools.partial(_is_ready, system, process.name), READY_SECONDS)
     for process in started:
         if process.exit_status is not None:
             raise NotReady(process.describe_end())
+
+
+def _is_ready(system: System, name: str) -> bool:
+    page = system.page if name == "viewer" else f"http://127.0.0.1:{system.services[name].port}"
+    return answers_ok(f"{page}/health?probe=readiness")
 
 
 def _wait_for_first_exit(processes: Sequence[Process], stop: threading.Event) -> Process | None:
@@ -169,7 +194,8 @@ def _printer(name: str) -> Callable[[str], None]:
 
 
 def _prefix(name: str) -> str:
-    return f"\x1b[{COLORS[name]}m{name:<8}\x1b[0m" if sys.stdout.isatty() else f"{name:<8}"
+    color = COLORS.get(name, OTHER_COLOR)
+    return f"\x1b[{color}m{name:<8}\x1b[0m" if sys.stdout.isatty() else f"{name:<8}"
 
 
 def print_line(text: str) -> None:

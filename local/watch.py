@@ -13,7 +13,7 @@ import boto3
 from local.postgres import Postgres
 from local.process import NotReady, Process, python_module
 from local.settings import WatchSettings
-from local.system import Environment, System, print_line, run_system
+from local.system import Environment, Service, System, print_line, run_system
 from pipeline.aws import sns_client
 from pipeline.endpoint import ListedTopic, is_aws, list_topics
 from pipeline.retry import AWS_ERRORS, explain
@@ -37,7 +37,10 @@ class WatchedEndpoint(System):
     def __init__(self, settings: WatchSettings) -> None:
         """Start nothing, and send no request yet."""
         self._settings = settings
-        services = {"viewer": settings.viewer_port, "consumer": settings.consumer_port}
+        services = {
+            "viewer": Service("viewer", settings.viewer_port),
+            "consumer": Service("consumer", settings.consumer_port),
+        }
         super().__init__(settings, settings.run_folder, services, defaults={})
         self._watched: list[ListedTopic] = []
         self._endpoint = ""

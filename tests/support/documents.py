@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from consumer.settings import ConsumerSettings
-from local.settings import RunSettings, WatchSettings
+from local.settings import ExampleSettings, RunSettings, WatchSettings
 from producer.settings import ProducerSettings
 from viewer.settings import ViewerSettings
 
@@ -26,7 +26,7 @@ SERVICES: dict[str, type[BaseSettings]] = {
     "consumer": ConsumerSettings,
     "viewer": ViewerSettings,
 }
-ALL_SETTINGS: list[type[BaseSettings]] = [*SERVICES.values(), RunSettings, WatchSettings]
+ALL_SETTINGS: list[type[BaseSettings]] = [*SERVICES.values(), RunSettings, ExampleSettings, WatchSettings]
 
 FIGURES_HEAD = "| measure | figure | goal |\n| --- | --- | --- |\n"
 TABLE = r"(?:\|.*\n)+"
@@ -47,10 +47,22 @@ def settings_rows() -> list[str]:
 
 
 def run_rows() -> list[str]:
-    """Return a row for each setting of `make run` and `make watch`, which differ in some defaults."""
+    """Return a row for each setting of `make run` and `make watch`, which differ in some defaults.
+
+    `make example` has those of `make run` and a few of its own.
+    """
     readers: dict[str, list[str]] = {}
-    for command, settings in (("`make run`", RunSettings), ("`make watch`", WatchSettings)):
-        for name, field in settings.model_fields.items():
+    own = {
+        name: field
+        for name, field in ExampleSettings.model_fields.items()
+        if name not in RunSettings.model_fields
+    }
+    for command, fields in (
+        ("`make run`", RunSettings.model_fields),
+        ("`make example`", own),
+        ("`make watch`", WatchSettings.model_fields),
+    ):
+        for name, field in fields.items():
             readers.setdefault(_row(name, "{}", field), []).append(command)
     return [row.replace("{}", ", ".join(commands)) for row, commands in readers.items()]
 

@@ -20,6 +20,14 @@ def free_port() -> int:
     return next(port for port in itertools.islice(ports, BLOCK) if _bind(port, keep=False))
 
 
+def free_ports(count: int) -> list[int]:
+    """Return so many ports in a row."""
+    while True:
+        ports = [free_port() for _ in range(count)]
+        if ports == list(range(ports[0], ports[0] + count)):
+            return ports
+
+
 def closed_port() -> int:
     """Return a port that refuses connections for as long as this process lives."""
     guard, _ = _block()

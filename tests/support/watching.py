@@ -25,7 +25,7 @@ class Watch:
         ports = {"VIEWER_PORT": str(self.port), "CONSUMER_PORT": str(free_port())}
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", command],
+                [sys.executable, "-m", *command.split()],
                 cwd=ROOT,
                 env={**os.environ, **ports, "RUN_FOLDER": str(folder), **environment},
                 stdout=log,

@@ -22,7 +22,9 @@ from tests.support.documents import (
 )
 from tests.support.filter_policies import DIFFERENCES, POLICY_DIFFERENCES
 
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "client" / "README.md"]
+DOCUMENTS = [
+    path for folder in (".", "docs", "client", "examples/*") for path in sorted(ROOT.glob(f"{folder}/*.md"))
+]
 FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 # The SDK's own, and those of localstack-init/create_resources.py.

@@ -1,0 +1,1 @@
+"""Counts the visits of pages exactly: see README.md."""
