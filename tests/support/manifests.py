@@ -43,7 +43,10 @@ def render(overlay: str) -> tuple[Manifest, ...]:
 
 
 MANIFESTS = read(BASE.glob("*.yaml"))
-ADDITIONS = read(BASE.glob("*/*.yaml"))
+EXAMPLES = read((ROOT / "examples").glob("*/kubernetes/*.yaml"))
+EXAMPLE_PODS = [m["metadata"]["name"] for m in EXAMPLES if m["kind"] == "Deployment"]
+ADDITIONS = [*read(BASE.glob("*/*.yaml")), *EXAMPLES]
+WITH_EXAMPLES = [*MANIFESTS, *EXAMPLES]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 
 
@@ -73,8 +76,8 @@ def image_of(name: str, manifests: Iterable[Manifest] = MANIFESTS) -> str:
     return str(container_of(name, manifests)["image"]).partition("@")[0]
 
 
-def labels_of(name: str) -> Mapping[str, str]:
-    labels: Mapping[str, str] = workload(name)["spec"]["template"]["metadata"]["labels"]
+def labels_of(name: str, manifests: Iterable[Manifest] = MANIFESTS) -> Mapping[str, str]:
+    labels: Mapping[str, str] = workload(name, manifests)["spec"]["template"]["metadata"]["labels"]
     return labels
 
 

@@ -19,6 +19,7 @@ from kubernetes_validate import validate
 
 from consumer.__main__ import LAST_POLL_SECONDS
 from consumer.settings import ConsumerSettings
+from examples.visits.example import EXAMPLE
 from local.emulators import RESOURCES, ROOT
 from local.postgres import ROLE
 from pipeline.health import Health, health_blueprint
@@ -29,6 +30,8 @@ from tests.support.manifests import (
     ADDITIONS,
     BASE,
     COMPOSE,
+    EXAMPLE_PODS,
+    EXAMPLES,
     FOREIGN_GROUPS,
     MANIFESTS,
     OVERLAYS,
@@ -36,6 +39,7 @@ from tests.support.manifests import (
     SERVICES,
     VERSION,
     VERSIONS,
+    WITH_EXAMPLES,
     Manifest,
     container_of,
     environment_of,
@@ -114,7 +118,7 @@ def test_everything_carries_the_recommended_labels_with_true_versions() -> None:
 
 
 def test_make_manifests_writes_the_version_of_pyproject_toml_into_every_label(tmp_path: Path) -> None:
-    for folder in ("kubernetes", "overlays", "localstack-init", "postgres-init"):
+    for folder in ("kubernetes", "overlays", "examples", "localstack-init", "postgres-init"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "Makefile", tmp_path)
     project = (ROOT / "pyproject.toml").read_text()
@@ -122,7 +126,8 @@ def test_make_manifests_writes_the_version_of_pyproject_toml_into_every_label(tm
 
     subprocess.run(["make", "--no-print-directory", "manifests"], cwd=tmp_path, check=True)
 
-    for path in [*tmp_path.glob("kubernetes/**/*"), *tmp_path.glob("overlays/**/*")]:
+    folders = ("kubernetes", "overlays", "examples/*/kubernetes")
+    for path in (file for folder in folders for file in tmp_path.glob(f"{folder}/**/*")):
         if path.is_file():
             original = (ROOT / path.relative_to(tmp_path)).read_text()
             label = "app.kubernetes.io/version: "
@@ -185,16 +190,16 @@ def restricted_violations(context: Manifest) -> Iterator[str]:
         yield "capabilities"
 
 
-@pytest.mark.parametrize("name", PODS)
+@pytest.mark.parametrize("name", [*PODS, *EXAMPLE_PODS])
 def test_a_pod_meets_its_pod_security_standard(name: str) -> None:
     level = "baseline" if name == "localstack" else "restricted"
 
-    assert not list(violations(pod_of(name), level))
+    assert not list(violations(pod_of(name, WITH_EXAMPLES), level))
 
 
-@pytest.mark.parametrize("name", [pod for pod in PODS if pod != "localstack"])
+@pytest.mark.parametrize("name", [*(pod for pod in PODS if pod != "localstack"), *EXAMPLE_PODS])
 def test_a_pod_can_write_to_its_volumes_only(name: str) -> None:
-    pod, container = pod_of(name), container_of(name)
+    pod, container = pod_of(name, WITH_EXAMPLES), container_of(name, WITH_EXAMPLES)
 
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
@@ -202,9 +207,9 @@ def test_a_pod_can_write_to_its_volumes_only(name: str) -> None:
     assert all("sizeLimit" in volume["emptyDir"] for volume in written)
 
 
-@pytest.mark.parametrize("name", PODS)
+@pytest.mark.parametrize("name", [*PODS, *EXAMPLE_PODS])
 def test_a_pod_is_given_nothing_that_it_did_not_ask_for(name: str) -> None:
-    pod, resources = pod_of(name), container_of(name)["resources"]
+    pod, resources = pod_of(name, WITH_EXAMPLES), container_of(name, WITH_EXAMPLES)["resources"]
 
     assert pod["automountServiceAccountToken"] is False
     # Else a Service named viewer sets VIEWER_PORT, and one named localstack LOCALSTACK_PORT, which it reads.
@@ -216,7 +221,7 @@ def broken() -> None:
     raise AWS_ERRORS[0]
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [*SERVICES, *EXAMPLE_PODS])
 @pytest.mark.parametrize(
     ("probe", "waits_for_dependencies"),
     [("startupProbe", False), ("livenessProbe", False), ("readinessProbe", True)],
@@ -224,14 +229,15 @@ def broken() -> None:
 def test_only_readiness_waits_for_the_dependencies(
     name: str, probe: str, waits_for_dependencies: bool
 ) -> None:
-    asked = container_of(name)[probe]["httpGet"]
+    container = container_of(name, WITH_EXAMPLES)
+    asked = container[probe]["httpGet"]
     app = Flask(name)
     app.register_blueprint(health_blueprint(Health(60, {"aws": broken})))
 
     status = app.test_client().get(asked["path"]).status_code
 
     assert status == (503 if waits_for_dependencies else 200)
-    assert asked["port"] in [port["name"] for port in container_of(name)["ports"]]
+    assert asked["port"] in [port["name"] for port in container["ports"]]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -703,3 +709,81 @@ def test_the_consumer_that_watches_reads_only_the_tap(monkeypatch: pytest.Monkey
     assert (settings.watch, settings.watch_only) == ("*", True)
     # What leads there is left out.
     assert settings.queue_name == environment_of("consumer")["QUEUE_NAME"]
+
+
+# ---- Examples
+
+
+def variables_of(container: Manifest) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in container["env"]}
+
+
+@pytest.mark.parametrize("name", EXAMPLE_PODS)
+def test_a_part_of_an_example_has_a_service_and_replicas_of_which_one_always_stays(name: str) -> None:
+    labels = labels_of(name, EXAMPLES)
+    [spread] = pod_of(name, EXAMPLES)["topologySpreadConstraints"]
+
+    for selector in (
+        workload(name, EXAMPLES)["spec"]["selector"],
+        one("PodDisruptionBudget", name, EXAMPLES)["spec"]["selector"],
+        {"matchLabels": one("Service", name, EXAMPLES)["spec"]["selector"]},
+        spread["labelSelector"],
+        one("NetworkPolicy", name, EXAMPLES)["spec"]["podSelector"],
+    ):
+        assert [pod for pod in EXAMPLE_PODS if selects(selector, labels_of(pod, EXAMPLES))] == [name]
+        assert not any(selects(selector, labels_of(pod)) for pod in PODS)
+    assert workload(name, EXAMPLES)["spec"]["replicas"] >= 2
+    # What kubernetes/network-policies.yaml denies, and the names that it lets be looked up.
+    for policy in ("fanout", "fanout-dns"):
+        assert selects(one("NetworkPolicy", policy)["spec"]["podSelector"], labels)
+
+
+@pytest.mark.parametrize("dependency", ["localstack", "postgres"])
+def test_the_example_reaches_what_it_depends_on(dependency: str) -> None:
+    let_in = one("NetworkPolicy", f"visits-{dependency}", EXAMPLES)["spec"]
+    [rule] = let_in["ingress"]
+    sources = [peer["podSelector"] for peer in rule["from"]]
+
+    assert selects(let_in["podSelector"], labels_of(dependency))
+    for name in EXAMPLE_PODS:
+        assert any(selects(source, labels_of(name, EXAMPLES)) for source in sources)
+        allowed = one("NetworkPolicy", name, EXAMPLES)["spec"]["egress"]
+        assert [
+            way["ports"] == rule["ports"]
+            for way in allowed
+            for peer in way["to"]
+            if selects(peer["podSelector"], labels_of(dependency))
+        ] == [True]
+
+
+def test_the_queue_of_the_example_is_the_same_wherever_it_runs() -> None:
+    [queue] = EXAMPLE.queues
+    wanted = {
+        name: json.loads(value) if value[:1] == "{" else value for name, value in queue.environment.items()
+    }
+    [init] = pod_of("visits-consumer", EXAMPLES)["initContainers"]
+    composed = COMPOSE["services"]["visits-resources"]["environment"]
+
+    for variables in (variables_of(init), composed):
+        policy = json.loads(variables["FILTER_POLICY"])
+        assert {**{k: v for k, v in variables.items() if k in wanted}, "FILTER_POLICY": policy} == wanted
+    names = {name: queue.environment[name] for name in ("TOPIC_NAME", "QUEUE_NAME")}
+    assert variables_of(container_of("visits-consumer", EXAMPLES)) == names
+    assert names.items() <= COMPOSE["services"]["visits-consumer"]["environment"].items()
+    for variables in (
+        variables_of(container_of("visits-web", EXAMPLES)),
+        COMPOSE["services"]["visits-web"]["environment"],
+    ):
+        assert variables["TOPIC_NAME"] == queue.topic
+
+
+def test_the_images_of_the_example_run_what_make_example_runs() -> None:
+    dockerfile = (ROOT / "examples" / "visits" / "Dockerfile").read_text()
+    parts = {part.name: part for part in EXAMPLE.parts}
+
+    assert re.findall(r" AS ([a-z-]+)$", dockerfile, re.MULTILINE) == EXAMPLE_PODS
+    assert f"ENV HANDLER={parts['visits-consumer'].environment['HANDLER']}\n" in dockerfile
+    assert f'CMD ["python", "-m", "{parts["visits-web-a"].module}"]' in dockerfile
+    for name in EXAMPLE_PODS:
+        assert interpolated(COMPOSE["services"][name]["image"]) == container_of(name, EXAMPLES)["image"]
+        assert COMPOSE["services"][name]["build"]["target"] == name
