@@ -30,6 +30,7 @@ class WebService(BaseApplication):
         options = {
             "bind": f"{self._settings.host}:{self._settings.port}",
             "worker_class": "viewer.server.worker.Worker",
+            "workers": 1,  # else each has metrics of its own
             "worker_connections": MAX_REQUESTS_IN_HAND,
             "graceful_timeout": 3,
             "keepalive": 10,
