@@ -23,8 +23,8 @@ IMAGE_TAGS ?= latest $(TAG)
 OVERLAY ?= release
 STACK ?= fanout
 # JavaScript and CSS
-OXLINT := --config viewer/web/.oxlintrc.json viewer/web/static
-OXFMT := --config viewer/web/.oxfmtrc.json viewer/web/static
+OXLINT := --config viewer/web/.oxlintrc.json viewer/web/static examples/*/static
+OXFMT := --config viewer/web/.oxfmtrc.json viewer/web/static examples/*/static
 
 export VIRTUAL_ENV_DISABLE_PROMPT := 1
 export DOCKER KUBECTL
