@@ -64,15 +64,15 @@ def test_a_write_that_a_demoted_primary_refuses_is_an_outage_and_ends_its_connec
 
 
 def test_an_outage_is_explained_by_the_servers_that_do_not_answer() -> None:
-    ports = [closed_port(), closed_port()]
-    store = Store(f"postgresql://fanout:s3cret@127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}/fanout")
+    hosts, port = ("127.0.0.1", "127.0.0.2"), closed_port()
+    store = Store(f"postgresql://fanout:s3cret@{hosts[0]}:{port},{hosts[1]}:{port}/fanout")
 
     began = time.monotonic()
     with pytest.raises(psycopg.OperationalError) as failed:
         store.check()
 
     assert time.monotonic() - began < 4  # not the whole time that a caller may wait for a connection
-    assert all(str(port) in str(failed.value) for port in ports)
+    assert all(f'"{host}", port {port}' in str(failed.value) for host in hosts)
     assert "s3cret" not in str(failed.value)
     store.close()
 
@@ -123,3 +123,22 @@ def test_a_message_that_no_standby_has_is_not_taken_for_stored(pair: Pair) -> No
     assert pair.standby.execute("SELECT count(*) FROM fanout_store.messages") == [(1,)]
     store.close()
     patient.close()
+
+
+def test_a_primary_that_hangs_is_left_for_the_one_that_was_promoted(pair: Pair) -> None:
+    store = Store(pair.url, answer_seconds=1)
+    store.create_schema()
+    for process in pair.primary.processes:
+        process.suspend()  # the postmaster first, so that it starts no others
+    pair.standby.promote()
+
+    def is_stored() -> bool:
+        try:
+            return bool(store.add([arrival("hello")]))
+        except psycopg.OperationalError:
+            return False
+
+    wait_for(is_stored, 10, what="a message stored by the new primary")
+
+    assert pair.standby.execute("SELECT count(*) FROM fanout_store.messages") == [(1,)]
+    store.close()
