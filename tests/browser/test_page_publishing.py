@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import boto3
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.emulators import Names
+from local.emulators import aws_environment
+from tests.support.emulators import Names, open_emulator
 from tests.support.endpoints import create_queue, create_topic, subscribe
+from tests.support.ports import free_port
 from tests.support.services import Service, Viewed
 
 RAW = '{ "order": {"id": 12345678901234567890} }'
@@ -70,6 +74,28 @@ def test_any_topic_of_the_endpoint_is_offered_and_published_to(
     [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
     envelope = json.loads(message["Body"])
     assert (envelope["TopicArn"], envelope["Message"], envelope["Subject"]) == (arn, RAW, "An order")
+
+
+def test_what_the_endpoint_has_is_offered_as_soon_as_it_answers(
+    page: Page,
+    start: Callable[..., Service],
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    environment = aws_environment(port)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    viewer = start("viewer", {**environment, "DATABASE_URL": database_url})
+    with page.expect_response(f"{viewer.url}/api/topology") as first:
+        page.goto(f"{viewer.url}/?tab=publish")
+    assert first.value.json()["read_at"] is None
+
+    with open_emulator("ministack", tmp_path, port):
+        create_topic("late")
+
+        expect(page.locator('#publish-names option[value="late"]')).to_have_count(1)
 
 
 def test_where_the_topic_of_the_pipeline_is_not_there_one_is_asked_for(

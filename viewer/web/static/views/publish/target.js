@@ -90,14 +90,17 @@ export class Target {
     this.#delayLine.hidden = !this.isQueue || this.isFifo;
   }
 
-  // Offers what the endpoint has. The pipeline's own topic may not be among it, where others are watched.
+  // Offers what the endpoint has, and returns whether that is known yet. The pipeline's own topic may not be among
+  // it, where others are watched.
   async fetchNames(chosen) {
-    const { topics, queues } = await ask("api/topology");
+    const { read_at: readAt, topics, queues } = await ask("api/topology");
     this.#known = { topic: topics.map(({ name }) => name), queue: queues.map(({ name }) => name) };
     this.#offer();
-    if (!topics.length || !this.isOwnTopic || this.#known.topic.includes(ownTopic)) return;
-    this.#name.value = "";
-    chosen();
+    if (topics.length && this.isOwnTopic && !this.#known.topic.includes(ownTopic)) {
+      this.#name.value = "";
+      chosen();
+    }
+    return readAt !== null;
   }
 
   #offer() {

@@ -12,6 +12,7 @@ import {
   storeRecent,
 } from "../../core/drafts.js";
 import { number } from "../../core/format.js";
+import { repeat } from "../../core/repeat.js";
 import { go } from "../../core/state.js";
 import { toast } from "../../core/toast.js";
 import { nothing, render } from "../../core/view.js";
@@ -21,6 +22,7 @@ import { Target, line } from "./target.js";
 
 const MAX_COPIES = 1000;
 const ARRIVAL_MS = 15_000;
+const OFFER_MS = 1000;
 const NUMBER = String.raw`-?(0|[1-9]\d*)(\.\d+)?([eE][+\-]?\d+)?|\{\{n\}\}`;
 const TYPES = ["String", "Number", "Binary", "String.Array"];
 const PATTERNS = { Number: NUMBER, Binary: String.raw`[A-Za-z0-9+/]+={0,2}` };
@@ -101,7 +103,13 @@ export function open(place) {
   drawRecent();
   write(readDraft());
   drawFaults(faults).catch(() => {}); // the strip of stages shows what is away
-  target.fetchNames(keep).catch(() => {}); // a name can be typed
+  const offering = repeat(offerNames, () => OFFER_MS);
+  return offering.stop;
+
+  async function offerNames() {
+    const known = await target.fetchNames(keep).catch(() => false); // a name can be typed
+    if (known) offering.stop();
+  }
 
   function addAttribute(attribute) {
     const row = attributeRow(attribute, keep);
