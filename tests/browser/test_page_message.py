@@ -32,7 +32,8 @@ KEEP_COPIES = """
 
 
 def copied(page: Page) -> str:
-    page.wait_for_function("copied.length")
+    # A function: the policy of the page does not allow a text to be evaluated again and again.
+    page.wait_for_function("() => copied.length")
     expect(page.locator("#toast")).to_have_text("copied")
     return str(page.evaluate("copied.pop()"))
 
