@@ -40,5 +40,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 @pytest.hookimpl
 def pytest_xdist_auto_num_workers() -> int:
-    """Two workers more than there are cores: tests of several processes wait more than they compute."""
-    return (os.cpu_count() or 1) + 2
+    """One worker more than there are cores: tests of several processes wait more than they compute."""
+    return (os.cpu_count() or 1) + 1
