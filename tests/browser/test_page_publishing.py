@@ -132,11 +132,15 @@ def test_a_queue_that_is_looked_into_is_sent_to(
 
 
 def test_a_fifo_queue_is_chosen_among_those_that_exist(
-    page: Page, ministack: Names, start: Callable[..., Service], database_url: str
+    page: Page,
+    open_account: Callable[[str], dict[str, str]],
+    start: Callable[..., Service],
+    database_url: str,
 ) -> None:
-    queue = f"{ministack.queue}-other.fifo"
+    environment = open_account("ministack")  # where no other test has any
+    queue = "other.fifo"
     create_queue(queue)
-    viewer = start("viewer", {**ministack.environment, "DATABASE_URL": database_url})
+    viewer = start("viewer", {**environment, "DATABASE_URL": database_url})
     page.goto(f"{viewer.url}/?tab=publish")
 
     page.get_by_label("To", exact=True).select_option("Queue")

@@ -15,6 +15,9 @@ from local.emulators import ROOT
 from tests.support.ports import free_port
 from tests.support.postgres import open_folder
 
+# What was in a response that got lost is visible again after the visibility timeout of 30 seconds.
+LOST_RESPONSE_SECONDS = 60
+
 
 class Watch:
     """One `make watch` with ports and a folder of its own."""
