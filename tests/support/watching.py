@@ -15,9 +15,6 @@ from local.emulators import ROOT
 from tests.support.ports import free_port
 from tests.support.postgres import open_folder
 
-# What was in a response that got lost is visible again after the visibility timeout of 30 seconds.
-LOST_RESPONSE_SECONDS = 60
-
 
 class Watch:
     """One `make watch` with ports and a folder of its own."""
@@ -50,7 +47,8 @@ class Watch:
         return sorted(str(message["preview"]) for message in self.messages())
 
     def is_watching(self) -> bool:
-        return "See the messages" in self.output() and " watching " in self.output()
+        """Whether the topics are subscribed, as the consumer says, and the page is there."""
+        return "See the messages" in self.output() and "INFO    watching " in self.output()
 
     def interrupt(self) -> None:
         """Press Ctrl-C: the terminal sends SIGINT to all of the foreground group."""

@@ -14,7 +14,7 @@ from tests.support.endpoints import create_queue, create_topic, subscribe
 from tests.support.ports import closed_port, free_port
 from tests.support.tapping import publish_to
 from tests.support.waiting import wait_for
-from tests.support.watching import LOST_RESPONSE_SECONDS, Watch
+from tests.support.watching import Watch
 
 
 def test_every_topic_of_somebody_elses_endpoint_is_shown_and_ctrl_c_leaves_nothing(
@@ -112,12 +112,12 @@ def test_an_emulator_that_restarts_is_tapped_again_within_15_seconds(
         running = watch(environment)
         wait_for(running.is_watching, seconds=30)
         publish_to(topic, "before")
-        wait_for(lambda: running.previews() == ["before"], seconds=LOST_RESPONSE_SECONDS)
+        wait_for(lambda: running.previews() == ["before"])
 
     with open_emulator(name, tmp_path / "after", port):
         topic = create_topic("orders")
         wait_for(lambda: list_subscriptions(boto3.client("sns")), seconds=15, what="the new subscription")
         publish_to(topic, "after")
-        wait_for(lambda: running.previews() == ["after", "before"], seconds=LOST_RESPONSE_SECONDS)
+        wait_for(lambda: running.previews() == ["after", "before"])
         running.interrupt()
         assert running.process.wait(20) == 0
